@@ -1,1 +1,7 @@
-fn main(){}
+//! The `lazarus` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lazarus::cli::run()
+}

@@ -1,0 +1,91 @@
+//! The closed sets of condition types and reasons, with what each means.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Declares a closed set of words, each with its meaning for people.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $meaning:literal,)+ })+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $(#[doc = $meaning] $variant,)+ }
+
+        impl $name {
+            /// Every word, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word as status and Events write it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// What it means, for the documentation.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    )+ };
+}
+
+words! {
+    /// Types of a mission's conditions.
+    ConditionType {
+        Ready = "Every agent that the mission needs is alive, or the mission has succeeded.",
+        PolicyResolved = "The policy that the mission names was found.",
+        Reconciling = "The operator is bringing the mission to the state of its spec. Present only while true.",
+        Stalled = "Nothing more happens until a person acts. Present only while true.",
+        Succeeded = "All required agents did their work. Present only while true.",
+    }
+
+    /// Reasons of conditions and of agents' states.
+    Reason {
+        AgentsAlive = "Every agent is alive.",
+        Degraded = "Every agent that the mission needs is alive, but an optional one is not.",
+        Starting = "Agents are being started.",
+        MissionSucceeded = "All required agents did their work.",
+        MissionFailed = "A required agent used all its attempts and stays dead until its spec changes.",
+        RevivalSuppressed = "An agent is dead and the policy says `Never`.",
+        PolicyFound = "The policy was found, or none is named and the built-in one applies.",
+        PolicyMissing = "The AgentPolicy in `spec.policyRef` does not exist: nothing is started or revived until it does.",
+        Backoff = "The agent died; it is restarted after a wait that doubles with each death in a row.",
+        Recreating = "The agent's pod or node was taken away; it is being re-created, which uses no attempt.",
+        Replacing = "The agent's spec changed; its pod is being replaced.",
+        Restarting = "The wait is over; the dead agent's pod is being replaced by its next incarnation.",
+        AttemptsExhausted = "The agent used all its attempts and stays dead until its spec changes.",
+        Completed = "The agent ended by itself with exit code 0.",
+        Stopped = "The agent was stopped because the mission succeeded.",
+        Removed = "The agent is no longer in the spec; its pod is being removed.",
+        ImagePull = "The agent's image can't be pulled; a new pod would be no better.",
+        ConfigError = "The agent's container can't be made, usually because a Secret, ConfigMap or key is missing.",
+        Unschedulable = "No node takes the agent's pod.",
+        Terminating = "The previous incarnation is still ending; the next one waits until it is gone.",
+        PreviousIncarnation = "A pod of an earlier mission of the same name still runs this agent; the next one waits until it has ended.",
+        PodRefused = "The API server refuses the agent's pod: quota, admission or validation.",
+        Quarantined = "The object can't be processed; the other missions are not affected.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_written_as_serde_writes_them_and_each_has_a_meaning() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert!(reason.meaning().ends_with('.'), "{reason}");
+        }
+        for condition in ConditionType::ALL {
+            assert_eq!(serde_json::to_value(condition).unwrap(), condition.as_str());
+            assert!(condition.meaning().ends_with('.'), "{condition}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `MissionCell`: a mission and the agents that work on it.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::agent::AgentSpec;
+use super::agent_policy::Revive;
+use super::status::MissionCellStatus;
+
+/// What a mission is and which agents work on it.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "lazarus-pit.io",
+    version = "v1alpha1",
+    kind = "MissionCell",
+    namespaced,
+    status = "MissionCellStatus",
+    shortname = "mcell",
+    category = "lazarus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A mission and its agents: several long-lived processes that work together. The operator keeps one pod per agent, notices when an agent dies and does what the mission's AgentPolicy says.",
+    validation = (
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 30",
+        "`metadata.name` must be at most 30 characters: small letters, digits and `-`, starting with a letter and not ending with `-`, because the names of the agents' pods start with it"
+    ),
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","description":"Whether every agent the mission needs is alive, or the mission has succeeded"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why"}"#,
+    printcolumn = r#"{"name":"Agents","type":"string","jsonPath":".status.counts.summary","description":"Agents alive, of those that should be"}"#,
+    printcolumn = r#"{"name":"Revived","type":"integer","jsonPath":".status.counts.revived","description":"Agents brought back since the mission began"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Policy","type":"string","priority":1,"jsonPath":".status.effectivePolicy.source","description":"Where the policy comes from"}"#,
+    printcolumn = r#"{"name":"Next","type":"string","priority":1,"jsonPath":".status.nextAction.what","description":"What the operator will do next by itself"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message","description":"The state in words"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MissionCellSpec {
+    /// What the agents are to achieve, in one line of at most 200 characters. For people; nothing depends on it.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[^\r\n]*$"))]
+    pub mission: String,
+    /// The `AgentPolicy` of this mission, in the same namespace. Absent: the one called `default`, if there is one, else
+    /// the operator's built-in policy. If the named one is missing, nothing is started or revived until it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_ref: Option<ObjectName>,
+    /// What is done about a dead agent of this mission: `Always` or `Never`. Comes before the policy's value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revive: Option<Revive>,
+    /// Secrets of the mission's namespace with the credentials for the agents' images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub image_pull_secrets: Option<Vec<ObjectName>>,
+    /// Labels a node must have to run the agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// The agents, 1 to 64, each with a name of its own.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub agents: Vec<AgentSpec>,
+}
+
+/// The name of an object in the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}

@@ -1,0 +1,17 @@
+//! The kinds `MissionCell` and `AgentPolicy`, and the only place where their names, reasons and labels are spelled.
+
+mod agent;
+mod agent_policy;
+pub mod conditions;
+mod mission_cell;
+pub mod names;
+pub mod quantity;
+mod status;
+
+pub use agent::{AgentSpec, Completion, ConfigFile, EnvSource, EnvVar, KeyRef, Port, Protocol, Resources, Role};
+pub use agent_policy::{AgentPolicy, AgentPolicySpec, Restart, Revive};
+pub use mission_cell::{MissionCell, MissionCellSpec, ObjectName};
+pub use status::{
+    AgentState, AgentStatus, Counts, EffectivePolicy, EffectiveRestart, Incident, IncidentOutcome, LastEnd, MissionCellStatus,
+    NextAction, Outcome, Verdict,
+};

@@ -1,0 +1,243 @@
+//! What the operator reports about a mission. Written by the operator alone, on transitions only.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::agent_policy::Revive;
+use super::conditions::Reason;
+
+/// What the operator knows and does about a mission.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct MissionCellStatus {
+    /// The `metadata.generation` of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// State of the mission as conditions: `Ready` and `PolicyResolved` always; `Reconciling`, `Stalled` and `Succeeded` while they hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// State of each agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub agents: Vec<AgentStatus>,
+    /// What the operator will do next by itself, if anything is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
+    /// The last ten deaths and disruptions, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<Incident>,
+    /// Numbers of agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// The policy as it applies to this mission, with every default filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_policy: Option<EffectivePolicy>,
+}
+
+/// State of one agent.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// Name of the agent.
+    pub name: String,
+    /// Where the agent is in its life.
+    pub state: AgentState,
+    /// The finer state, as one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub reason: Option<Reason>,
+    /// The state in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Number of the current incarnation, from 1; part of the pod's name.
+    pub attempt: i64,
+    /// Pod of the current incarnation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<String>,
+    /// UID of that pod. Only the pod with this UID is the agent: any other one of the same agent is removed.
+    #[serde(default, rename = "podUID", skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// Node the pod runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Since when the agent is in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Deaths in a row, each of which used one attempt; disruptions don't count.
+    pub deaths: i64,
+    /// How often the agent was brought back after a death or a disruption.
+    pub revived: i64,
+    /// How the last incarnation ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<LastEnd>,
+    /// The rule that decided this state, and its evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+/// Where an agent is in its life.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AgentState {
+    /// Has no node yet, or no pod.
+    #[default]
+    Pending,
+    /// Has a node; its container is not running yet.
+    Starting,
+    /// Its container is running.
+    Alive,
+    /// Ended, and stays so unless a person acts.
+    Dead,
+    /// Something has to happen first; the reason says what.
+    Waiting,
+    /// Did its work, or was stopped because the mission succeeded.
+    Done,
+}
+
+/// How an incarnation ended.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastEnd {
+    /// UID of the pod that ended.
+    #[serde(rename = "podUID")]
+    pub pod_uid: String,
+    /// What kind of end it was.
+    pub outcome: Outcome,
+    /// Why, as one word of the kubelet or the operator: `Error`, `OOMKilled`, `Evicted`, `PodDeleted`, …
+    pub cause: String,
+    /// Exit code of the agent's process, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// When the agent's process started, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended, or when the end was noticed.
+    pub at: Time,
+    /// Hash of the fields of the spec that the incarnation was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+}
+
+/// What kind of end it was.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Ended by itself with exit code 0.
+    Completed,
+    /// Failed: uses one attempt.
+    Died,
+    /// Its pod or node was taken away: uses no attempt.
+    Disrupted,
+    /// Ended by the operator because the spec changed.
+    Replaced,
+    /// Ended by the operator because the mission succeeded.
+    Stopped,
+}
+
+/// A rule and what it saw.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Name of the rule.
+    pub rule: Cow<'static, str>,
+    /// What the rule saw, at most 200 characters.
+    pub evidence: String,
+    /// When the operator looks again although nothing has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recheck_at: Option<Time>,
+}
+
+/// What the operator will do next by itself.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct NextAction {
+    /// What: `Restart`, `Recreate`, `Replace` or `Create`.
+    pub what: Cow<'static, str>,
+    /// The agent it is about.
+    pub agent: String,
+    /// Not before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// Why.
+    pub because: String,
+}
+
+/// A death or a disruption.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Incident {
+    /// When the incarnation ended.
+    pub at: Time,
+    /// The agent.
+    pub agent: String,
+    /// The pod that ended.
+    pub pod_name: String,
+    /// Why, as one word: `Error`, `OOMKilled`, `Evicted`, `PodDeleted`, …
+    pub cause: String,
+    /// Exit code of the agent's process, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// What became of it.
+    pub outcome: IncidentOutcome,
+    /// Seconds from the end until the agent was alive again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i64>,
+    /// The end of the agent's output, at most 1 KiB, with control characters removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+/// What became of a death or a disruption.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentOutcome {
+    /// The agent is to come back.
+    Open,
+    /// The agent came back.
+    Revived,
+    /// All attempts are used: the agent stays dead.
+    GivenUp,
+    /// The policy says `Never`: the agent stays dead.
+    Suppressed,
+    /// A person changed or removed the agent.
+    Superseded,
+}
+
+/// Numbers of agents.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Agents that should be alive: all but those that are done.
+    pub desired: i64,
+    /// Agents that are alive.
+    pub alive: i64,
+    /// Agents brought back since the mission began.
+    pub revived: i64,
+    /// The first two as people write them, such as 2/3.
+    pub summary: String,
+}
+
+/// A policy with every default filled in.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct EffectivePolicy {
+    /// Where it comes from: `AgentPolicy/<name>` or `BuiltIn`.
+    pub source: String,
+    /// What is done about a dead agent, unless the agent says otherwise.
+    pub revive: Revive,
+    /// How often and how fast dead agents are restarted.
+    pub restart: EffectiveRestart,
+}
+
+/// How often and how fast dead agents are restarted, with every default filled in.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveRestart {
+    /// Deaths in a row that are followed by a restart.
+    pub max_attempts: i64,
+    /// Seconds from the first death to the restart.
+    pub backoff_seconds: i64,
+    /// The longest wait between a death and the restart in seconds.
+    pub max_backoff_seconds: i64,
+    /// Seconds after which an agent that ran without dying has all its attempts again.
+    pub reset_after_seconds: i64,
+}

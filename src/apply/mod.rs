@@ -1,0 +1,3 @@
+//! Writes of objects, all of them through one guarded client.
+
+pub mod guard;

@@ -1,0 +1,3 @@
+//! Status, Events and metrics: what the operator tells people and machines.
+
+pub mod metrics;
