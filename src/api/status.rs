@@ -112,7 +112,7 @@ pub struct LastEnd {
     /// Exit code of the agent's process, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
-    /// When the agent's process started, where it is known.
+    /// When the agent's process started, where it is known; otherwise when its pod was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it ended, or when the end was noticed.
@@ -207,7 +207,7 @@ pub enum IncidentOutcome {
 /// Numbers of agents.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Agents that should be alive: all but those that are done.
+    /// Agents in the spec.
     pub desired: i64,
     /// Agents that are alive.
     pub alive: i64,
