@@ -5,5 +5,6 @@
 pub mod api;
 pub mod apply;
 pub mod cli;
+pub mod render;
 pub mod report;
 pub mod runtime;
