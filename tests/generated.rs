@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use lazarus::api::names;
@@ -139,4 +140,33 @@ fn the_operators_own_pods_pass_its_own_admission_rules() {
     assert!(!template.to_string().contains(names::PREFIX), "{template}");
     let pod = deployment.spec.template.spec.as_ref().unwrap();
     assert_eq!(pod.containers[0].image.as_deref(), Some("registry.example/lazarus@sha256:0"));
+}
+
+fn lazarus(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lazarus"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn the_program_prints_what_the_files_hold() {
+    let printed = |arguments| {
+        let Output { status, stdout, stderr } = lazarus(arguments).output().unwrap();
+        assert!(status.success() && stderr.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    };
+    assert_eq!(printed(&["crds"]), yaml::to_documents(crds()).unwrap());
+    assert_eq!(printed(&["manifest"]), yaml::to_documents(manifest(&Options::default())).unwrap());
+    let own = printed(&["manifest", "--image", "registry.example/lazarus:1"]);
+    assert!(own.contains("image: registry.example/lazarus:1\n") && !own.contains("lazarus-pit:dev"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for command in ["crds", "manifest"] {
+        let mut child = lazarus(&[command]).spawn().unwrap();
+        drop(child.stdout.take());
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        assert!(status.success() && stderr.is_empty(), "{command}: {status} {}", String::from_utf8_lossy(&stderr));
+    }
 }

@@ -172,3 +172,21 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
         assert!(!operator.may(namespace, verb, group, resource).await, "{verb} {resource} in {namespace}");
     }
 }
+
+/// The API server checks the rules against the types they are about, and only warns where a field doesn't exist.
+#[tokio::test]
+#[ignore = "needs the lab: run make test"]
+async fn the_rules_fit_the_types_they_are_about() {
+    install().await;
+    let admin = User::admin().await;
+    for name in ["missioncell-status", "missioncell-needs-pods", "pod-ownership"] {
+        let path = format!("apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}.lazarus-pit.io");
+        let policy = async || admin.get(&path).await.unwrap();
+        eventually("the rules are checked", || async {
+            let policy = policy().await;
+            policy["status"]["observedGeneration"] == policy["metadata"]["generation"]
+        })
+        .await;
+        assert_eq!(policy().await["status"]["typeChecking"], json!({}), "{name}");
+    }
+}

@@ -33,7 +33,10 @@ const PAGES: &[(&str, &[&str])] = &[
             "0 to 3600",
         ],
     ),
-    ("mcell.spec.agents.env.valueFrom", &["Where the value comes from: exactly one of the two.", "A key of a ConfigMap", "A key of a Secret"]),
+    (
+        "mcell.spec.agents.env.valueFrom",
+        &["Where the value comes from: exactly one of the two.", "A key of a ConfigMap", "A key of a Secret"],
+    ),
     ("mcell.spec.agents.resources", &["limits <map[string]Object>", "can't exceed", "`cpu`, `memory`"]),
     ("mcell.status", &["agents <[]Object>", "conditions <[]Object>", "incidents <[]Object>", "nextAction <Object>"]),
     ("agentpolicy", &["KIND: AgentPolicy", "Says how the deaths of agents are handled"]),

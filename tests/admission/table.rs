@@ -38,7 +38,7 @@ pub const REFUSED: &[Refused] = &[
     ("unknown field of the spec", Spec, "agnets: []", &["unknown field \"spec.agnets\""]),
     ("no agents", Spec, "agents: null", &["spec.agents: Required value"]),
     ("empty list of agents", Spec, "agents: []", &["spec.agents", "at least 1 items"]),
-    ("agents as a map", Spec, "agents: {scout: {}}", &["spec.agents", "must be of type array"]),
+    ("agents as text", Spec, "agents: scout", &["spec.agents", "must be of type array"]),
     (
         "two agents of one name",
         Spec,
