@@ -72,7 +72,10 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
         let cause = &end.cause;
         events.push(match end.outcome {
             Outcome::Completed => event("AgentCompleted", false, format!("{name} ended with exit code 0"), agent),
-            Outcome::Died => event("AgentDied", true, format!("{name} {said}"), agent),
+            Outcome::Died => {
+                let code = end.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+                event("AgentDied", true, format!("{name} died ({cause}{code})"), agent)
+            }
             Outcome::Disrupted => {
                 event("AgentDisrupted", false, format!("{name} lost its pod ({cause}); it is made anew"), agent)
             }

@@ -5,7 +5,7 @@ use crate::api::conditions::Reason;
 use crate::api::{AgentState, AgentStatus, Completion, LastEnd, Outcome};
 use crate::decide::mission::Phase;
 use crate::decide::phase;
-use crate::observe::Pod;
+use crate::observe::{Container, Pod};
 use crate::runtime::time::to_time;
 
 /// Whose turn it is to be replaced: living agents are replaced one at a time.
@@ -62,6 +62,7 @@ impl<'a> Look<'a> {
         if let Some(status) = &mut assessment.status {
             status.attempt = pod.attempt;
             (status.pod_name, status.pod_uid) = (Some(pod.name.clone()), Some(pod.uid.clone()));
+            status.started_at = None;
             let previous = self.old.last_end.as_ref().and_then(|end| end.template.as_ref());
             // Attempts were used up by another program.
             if previous.is_some() && previous != pod.template.as_ref() {
@@ -75,6 +76,9 @@ impl<'a> Look<'a> {
         let phase::Shown { state, reason, rule, evidence, began, recheck_at } = phase::shown(pod, self.now);
         if let Some(status) = &mut assessment.status {
             status.node.clone_from(&pod.node);
+            if let Container::Running(Some(started)) = &pod.container {
+                status.started_at = Some(to_time(*started));
+            }
         }
         let mut assessment = assessment.state(state, reason).since(began).because(rule, &evidence);
         // When the pod is looked at again is no part of the record: it would change with every try.

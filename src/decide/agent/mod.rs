@@ -110,10 +110,8 @@ impl<'a> Look<'a> {
     }
 
     fn vanished(&self, uid: &str) -> Assessment {
-        let alive = self.old.state == AgentState::Alive;
-        let started = self.old.since.clone().filter(|_| alive);
         let pod = self.old.pod_name.clone().unwrap_or_default();
-        self.record_end(end::vanished(uid, started, self.now), "", &pod)
+        self.record_end(end::vanished(uid, self.old.started_at.clone(), self.now), "", &pod)
     }
 
     fn first(&self) -> Assessment {
