@@ -108,7 +108,9 @@ impl World {
     /// The newest pod of an agent.
     pub fn pod_of(&self, agent: &str) -> Option<String> {
         let is_its = |pod: &&Value| pod["metadata"]["labels"]["lazarus-pit.io/agent"] == agent;
-        let attempt = |pod: &&Value| pod["metadata"]["labels"]["lazarus-pit.io/attempt"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let attempt = |pod: &&Value| {
+            pod["metadata"]["labels"]["lazarus-pit.io/attempt"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
         let newest = self.pods.values().filter(is_its).max_by_key(attempt)?;
         newest["metadata"]["name"].as_str().map(Into::into)
     }
@@ -146,7 +148,8 @@ impl World {
     pub fn condition(&mut self, name: &str, r#type: &str, status: &str, reason: &str, message: &str) {
         let now = to_time(self.now);
         let pod = self.pods.get_mut(name).unwrap();
-        let condition = json!({ "type": r#type, "status": status, "reason": reason, "message": message, "lastTransitionTime": now });
+        let condition =
+            json!({ "type": r#type, "status": status, "reason": reason, "message": message, "lastTransitionTime": now });
         let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.retain(|condition| condition["type"] != r#type);
         conditions.push(condition);

@@ -103,7 +103,7 @@ impl<'a> Look<'a> {
                 .state(AgentState::Dead, Some(Reason::AttemptsExhausted))
                 .because("Ended", evidence)
                 .message(format!(
-                    "died ({evidence}) {deaths} times in a row; restart.maxAttempts is {}; a change of its spec starts it anew",
+                    "died ({evidence}), death {deaths} in a row; restart.maxAttempts is {}; a change of its spec starts it anew",
                     restart.max_attempts
                 ))
                 .urgent(),
@@ -165,17 +165,15 @@ impl<'a> Look<'a> {
             return self.commit(candidate);
         }
         let status = self.state(state, reason).next(what, None, evidence);
+        let create = Action::Create { agent: self.spec.name.clone(), attempt: self.old.attempt + 1 };
         if let Some(refusal) = self.snapshot.refusals.get(&self.spec.name) {
-            let held = self.state(AgentState::Waiting, Some(Reason::PodRefused)).recheck(refusal.until);
-            let held = held.next(what, Some(refusal.until), "the API server refused the agent's pod");
+            let held = self.state(AgentState::Waiting, Some(Reason::PodRefused));
+            let held = held.next(what, None, "the API server refused the agent's pod");
             let held = held.because("Hold", &format!("the API server says: {}", refusal.message)).telling().urgent();
-            if self.now < refusal.until {
-                return held;
-            }
-            // Tried again without a change of state: only a success is news.
-            return held.act([Action::Create { agent: self.spec.name.clone(), attempt: self.old.attempt + 1 }]);
+            // When it is tried again is no part of the record: each refusal would be a write.
+            return if self.now < refusal.until { held.recheck(refusal.until) } else { held.act([create]) };
         }
-        status.because(what, evidence).act([Action::Create { agent: self.spec.name.clone(), attempt: self.old.attempt + 1 }])
+        status.because(what, evidence).act([create])
     }
 
     // At most one incarnation: whatever carries the agent's labels and may still run comes first.

@@ -100,6 +100,9 @@ impl<'a> Look<'a> {
                 template: pod.template.clone(),
             });
         }
+        if outcome == Outcome::Replaced {
+            assessment = assessment.next("Replace", None, evidence);
+        }
         Assessment { evidence: true, ..assessment }
     }
 }
