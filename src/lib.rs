@@ -5,5 +5,9 @@
 pub mod api;
 pub mod apply;
 pub mod cli;
+pub mod controllers;
+pub mod decide;
+pub mod observe;
+pub mod render;
 pub mod report;
 pub mod runtime;

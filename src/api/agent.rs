@@ -16,7 +16,8 @@ pub struct AgentSpec {
     /// Name of the agent within the mission: at most 20 small letters, digits and `-`, starting with a letter.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// The agent's part in the mission, given to it as `LAZARUS_ROLE`: `Lead`, `Write`, `Read` or `Audit`. Absent: `Write`.
+    /// The agent's part in the mission, given to it as `LAZARUS_ROLE`: `Lead` leads the others, `Write` works on the
+    /// mission, `Read` reads and reports, `Audit` checks the others' work. Absent: `Write`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// Container image of the agent. Name it by digest to be sure that a revived agent is the same program.
@@ -39,7 +40,7 @@ pub struct AgentSpec {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Option<Vec<EnvVar>>,
-    /// `ConfigMaps` of the mission's namespace that the agent sees as directories of read-only files.
+    /// ConfigMaps of the mission's namespace that the agent sees as directories of read-only files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
@@ -56,15 +57,20 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub termination_grace_period_seconds: Option<i64>,
-    /// `RuntimeClass` that runs the agent's container, for sandboxed runtimes such as gVisor or Kata. Absent: the cluster's default.
+    /// RuntimeClass that runs the agent's container, for sandboxed runtimes such as gVisor or Kata. Absent: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub runtime_class_name: Option<String>,
-    /// What is done when this agent dies: `Always` or `Never`. Comes before the mission's and the policy's value.
+    /// What is done when this agent dies: `Always` brings it back, within the limits of the policy's `restart`; `Never`
+    /// only reports it. Comes before the mission's and the policy's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
-    /// What it means when the agent ends with exit code 0, and whether the mission needs it: `Required`, `Optional` or
-    /// `Service`. Absent: `Required`.
+    /// What exit code 0 means, and whether the mission needs the agent. `Required`: done, and the mission succeeds when all
+    /// such agents are done. `Optional`: done, but the mission goes on without it. `Service`: runs as long as the mission
+    /// does, so any exit is a death. Absent: `Required`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
 }
@@ -121,7 +127,7 @@ pub struct EnvVar {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub value: Option<String>,
-    /// Where the value comes from.
+    /// Where the value comes from: exactly one of the two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<EnvSource>,
 }
@@ -137,16 +143,19 @@ pub struct EnvSource {
     /// A key of a Secret of the mission's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<KeyRef>,
-    /// A key of a `ConfigMap` of the mission's namespace.
+    /// A key of a ConfigMap of the mission's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<KeyRef>,
 }
 
-/// One key of a Secret or `ConfigMap`.
+/// One key of a Secret or ConfigMap.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct KeyRef {
-    /// Name of the Secret or `ConfigMap`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    /// Name of the Secret or ConfigMap.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Key in it.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
@@ -156,12 +165,15 @@ pub struct KeyRef {
     pub optional: Option<bool>,
 }
 
-/// A `ConfigMap` as a directory of read-only files.
+/// A ConfigMap as a directory of read-only files.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigFile {
-    /// Name of the `ConfigMap`; each of its keys becomes a file.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    /// Name of the ConfigMap; each of its keys becomes a file.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub config_map: String,
     /// Directory in the container, an absolute path without `:`.
     #[schemars(length(min = 2, max = 4096), regex(pattern = r"^/[^:]+$"))]
@@ -186,7 +198,7 @@ pub struct Resources {
     pub limits: Option<BTreeMap<String, Amount>>,
 }
 
-/// A port that the agent listens on.
+/// One port: its name, number and protocol.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {

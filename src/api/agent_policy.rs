@@ -22,9 +22,10 @@ use serde::{Deserialize, Serialize};
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = super::schema::tidy)]
 pub struct AgentPolicySpec {
-    /// What is done about a dead agent: `Always` brings it back by itself, `Never` only reports it.
-    /// Absent: the operator's default, `Never` unless configured otherwise.
+    /// What is done about a dead agent: `Always` brings it back, within the limits of `restart`; `Never` only
+    /// reports it. Absent: the operator's default, `Never` unless configured otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
     /// How often and how fast a dead agent is restarted.

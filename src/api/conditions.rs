@@ -55,6 +55,7 @@ words! {
         RevivalSuppressed = "An agent is dead and the policy says `Never`.",
         PolicyFound = "The policy was found, or none is named and the built-in one applies.",
         PolicyMissing = "The AgentPolicy in `spec.policyRef` does not exist: nothing is started or revived until it does.",
+        PolicyInvalid = "The AgentPolicy can't be understood by this operator: nothing is started or revived until it can.",
         Backoff = "The agent died; it is restarted after a wait that doubles with each death in a row.",
         Recreating = "The agent's pod or node was taken away; it is being re-created, which uses no attempt.",
         Replacing = "The agent's spec changed; its pod is being replaced.",

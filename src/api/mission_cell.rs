@@ -36,15 +36,17 @@ use super::status::MissionCellStatus;
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message","description":"The state in words"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = super::schema::tidy)]
 pub struct MissionCellSpec {
     /// What the agents are to achieve, in one line of at most 200 characters. For people; nothing depends on it.
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[^\r\n]*$"))]
     pub mission: String,
-    /// The `AgentPolicy` of this mission, in the same namespace. Absent: the one called `default`, if there is one, else
+    /// The AgentPolicy of this mission, in the same namespace. Absent: the one called `default`, if there is one, else
     /// the operator's built-in policy. If the named one is missing, nothing is started or revived until it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_ref: Option<ObjectName>,
-    /// What is done about a dead agent of this mission: `Always` or `Never`. Comes before the policy's value.
+    /// What is done about a dead agent of this mission: `Always` brings it back, within the limits of the policy's
+    /// `restart`; `Never` only reports it. Comes before the policy's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
     /// Secrets of the mission's namespace with the credentials for the agents' images.
@@ -54,7 +56,11 @@ pub struct MissionCellSpec {
     pub image_pull_secrets: Option<Vec<ObjectName>>,
     /// Labels a node must have to run the agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = { "type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$" }
+    ))]
+    #[x_kube(validation = ("self.all(key, !format.qualifiedName().validate(key).hasValue())", "the keys of `nodeSelector` must be names of labels, such as kubernetes.io/arch"))]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// The agents, 1 to 64, each with a name of its own.
     #[schemars(length(min = 1, max = 64))]
@@ -66,6 +72,9 @@ pub struct MissionCellSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectName {
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
 }

@@ -6,6 +6,7 @@ pub mod conditions;
 mod mission_cell;
 pub mod names;
 pub mod quantity;
+mod schema;
 mod status;
 
 pub use agent::{AgentSpec, Completion, ConfigFile, EnvSource, EnvVar, KeyRef, Port, Protocol, Resources, Role};

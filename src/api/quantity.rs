@@ -40,9 +40,9 @@ impl JsonSchema for Amount {
         json_schema!({
             "description": "An amount, such as 500m, 2, 256Mi or 1Gi.",
             "x-kubernetes-int-or-string": true,
-            "anyOf": [{ "type": "integer" }, { "type": "string" }],
-            "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
+            "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$",
             "maxLength": 32,
+            "minimum": 0,
         })
     }
 }

@@ -13,6 +13,7 @@ use super::conditions::Reason;
 /// What the operator knows and does about a mission.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = super::schema::tidy)]
 pub struct MissionCellStatus {
     /// The `metadata.generation` of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +40,7 @@ pub struct MissionCellStatus {
     pub effective_policy: Option<EffectivePolicy>,
 }
 
-/// State of one agent.
+/// One agent: where it is in its life, its pod, and how the last one ended.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStatus {
@@ -65,6 +66,9 @@ pub struct AgentStatus {
     /// Node the pod runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// When the process of the current incarnation started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
     /// Since when the agent is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
@@ -112,7 +116,7 @@ pub struct LastEnd {
     /// Exit code of the agent's process, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
-    /// When the agent's process started, where it is known.
+    /// When the agent's process started, where it is known; otherwise when its pod was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it ended, or when the end was noticed.
@@ -164,7 +168,7 @@ pub struct NextAction {
     pub because: String,
 }
 
-/// A death or a disruption.
+/// One death or disruption, and what became of it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
@@ -207,7 +211,7 @@ pub enum IncidentOutcome {
 /// Numbers of agents.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Agents that should be alive: all but those that are done.
+    /// Agents in the spec.
     pub desired: i64,
     /// Agents that are alive.
     pub alive: i64,

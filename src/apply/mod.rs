@@ -1,3 +1,6 @@
 //! Writes of objects, all of them through one guarded client.
 
 pub mod guard;
+mod objects;
+
+pub use objects::{Applied, apply};

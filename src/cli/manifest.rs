@@ -1,13 +1,19 @@
 //! `lazarus manifest`.
 
-use super::Error;
+use super::{Error, crds};
+use crate::render::install;
+use crate::runtime::yaml;
 
 /// Print the install manifest as YAML
 #[derive(clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Image of the operator; name it by digest to be sure what runs
+    #[arg(long, default_value = install::DEVELOPMENT_IMAGE)]
+    image: String,
+}
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        Err("not built yet".into())
+        crds::print(&yaml::to_documents(install::manifest(&install::Options { image: self.image }))?)
     }
 }

@@ -1,13 +1,145 @@
-//! `lazarus operator`.
+//! `lazarus operator`: the controller, with its leader election and its probe endpoint.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use kube::Client;
+use tokio::net::TcpListener;
 
 use super::Error;
+use crate::api::names;
+use crate::apply::guard::Guarded;
+use crate::controllers::{self, Context, Memory};
+use crate::observe::Reader;
+use crate::report::Publisher;
+use crate::report::metrics::Metrics;
+use crate::runtime::clock::SystemClock;
+use crate::runtime::config::Config;
+use crate::runtime::health::{self, Answers};
+use crate::runtime::leadership::Leadership;
+use crate::runtime::shutdown::Shutdown;
+use crate::runtime::{election, telemetry};
 
-/// Run the operator
+/// Run the operator: watch missions and their agents, and bring dead agents back.
+///
+/// Inside a cluster it uses its ServiceAccount, outside the current context of the kubeconfig. Several replicas may run:
+/// one leads, the others wait for its lease to end.
 #[derive(clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Configuration file; without one the built-in values apply
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Whether replicas agree on a leader; `false` is for development, with one replica
+    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+
+    /// Namespace of the Lease [default: $POD_NAMESPACE, else lazarus-pit]
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Name of this replica in the Lease and in Events [default: $POD_NAME, else $HOSTNAME]
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+
+    /// Where probes and metrics are served
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = health::ADDRESS)]
+    health_address: SocketAddr,
+}
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        Err("not built yet".into())
+        let config = self.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        telemetry::start(config.log)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.operate(config))
     }
+
+    async fn operate(self, config: Config) -> Result<(), Error> {
+        let shutdown = Shutdown::on_signals()?;
+        let identity = self.identity.or_else(|| variable("POD_NAME")).or_else(|| variable("HOSTNAME"));
+        let identity = identity.unwrap_or_else(|| names::OPERATOR.into());
+        let namespace = self.namespace.or_else(|| variable("POD_NAMESPACE"));
+        let namespace = namespace.unwrap_or_else(|| names::OPERATOR_NAMESPACE.into());
+        let mut kube_config = kube::Config::infer().await.map_err(|error| {
+            format!("there is no cluster to work with: neither a ServiceAccount nor a usable kubeconfig was found ({error})")
+        })?;
+        // kube's own retries can take minutes inside one call (15 tries, doubling).
+        kube_config.default_retry = false;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), server = %kube_config.cluster_url, identity, "starting");
+        let listener = TcpListener::bind(self.health_address)
+            .await
+            .map_err(|error| format!("cannot listen on {} for probes (--health-address): {error}", self.health_address))?;
+
+        let client = Client::try_from(kube_config.clone())?;
+        let (leadership, election) = if self.leader_elect {
+            let durations = config.leader_election;
+            let (leadership, thread) =
+                election::start(kube_config, &namespace, names::OPERATOR, &identity, durations, shutdown.clone())?;
+            (leadership, Some(thread))
+        } else {
+            (Leadership::always(), None)
+        };
+        let metrics = Arc::new(Metrics::new());
+        let guarded = Guarded::new(client.clone(), leadership.clone(), config.request_timeout, Arc::clone(&metrics));
+        let (stores, writers) = controllers::stores();
+        let context = Arc::new(Context {
+            reader: Reader::new(client.clone(), stores.clone(), config.defaults),
+            stores,
+            publisher: Publisher::new(guarded.clone(), &identity),
+            guarded,
+            leadership: leadership.clone(),
+            clock: Arc::new(SystemClock),
+            metrics: Arc::clone(&metrics),
+            memory: Memory::default(),
+            synced: AtomicBool::new(false),
+        });
+        let election = election.map(Arc::new);
+        let run = controllers::run(client, writers, Arc::clone(&context), config.concurrency, shutdown.clone());
+        let controller = tokio::spawn(run);
+        let watched = controller.abort_handle();
+        let answers =
+            Answers { alive: alive(watched, election.clone()), ready: Box::new(move || synced(&context)), metrics, leadership };
+        let probes = tokio::spawn(health::serve(listener, answers, shutdown.clone()));
+        let ended = controller.await;
+        // Before the shutdown the controller only ends by a bug; the probes would say so, but nobody may ask them.
+        let early = !shutdown.is_requested();
+        probes.abort();
+        if let Err(error) = ended {
+            return Err(format!("the controller ended: {error}").into());
+        }
+        if early {
+            return Err("the controller ended without being asked to".into());
+        }
+        // The lease is released last: whoever takes it over finds no write of this replica under way.
+        drop(probes.await);
+        if let Some(thread) = election.and_then(Arc::into_inner) {
+            tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| "the leader election panicked")?;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn alive(controller: tokio::task::AbortHandle, election: Option<Arc<JoinHandle<()>>>) -> health::Probe {
+    Box::new(move || {
+        if controller.is_finished() {
+            return Err("the controller has ended");
+        }
+        match &election {
+            Some(thread) if thread.is_finished() => Err("the leader election has ended"),
+            Some(_) | None => Ok(()),
+        }
+    })
+}
+
+fn synced(context: &Context) -> Result<(), &'static str> {
+    if context.synced.load(Ordering::Acquire) { Ok(()) } else { Err("the watches are not synced yet: are the CRDs installed?") }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

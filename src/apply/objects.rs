@@ -1,0 +1,75 @@
+//! Carries out the actions of a plan. It has no choices left: each action is one write.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+
+use super::guard::{Guarded, WriteError};
+use crate::api::names;
+use crate::decide::Action;
+use crate::observe::Cell;
+use crate::render;
+use crate::report::metrics::{Kind, Verb};
+
+/// What became of an action.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is done, or was done before.
+    Done,
+    /// The API server will not make the agent's pod as it is.
+    Refused {
+        /// The agent.
+        agent: String,
+        /// What the server said.
+        message: String,
+    },
+}
+
+/// Carries out one action.
+///
+/// # Errors
+/// The write failed; whether it happened is seen by the next consistent read.
+pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action) -> Result<Applied, WriteError> {
+    match action {
+        Action::Create { agent, attempt } => create(guarded, cell, agent, *attempt).await,
+        Action::Delete { pod, uid, why } => {
+            tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
+            delete(guarded, cell, pod, uid).await
+        }
+    }
+}
+
+async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64) -> Result<Applied, WriteError> {
+    // Plans are made from the spec; an agent that is not in it was never meant.
+    let Some(spec) = cell.spec.agents.iter().find(|spec| spec.name == agent) else { return Ok(Applied::Done) };
+    let pod = render::pod(cell, spec, attempt);
+    let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
+    let pods = pods(guarded, cell);
+    match guarded.write(Verb::Create, Kind::Pod, pods.create(&parameters, &pod)).await {
+        Ok(_) => {
+            tracing::info!(namespace = cell.namespace, cell = cell.name, agent, attempt, pod = pod.metadata.name, "made pod");
+            Ok(Applied::Done)
+        }
+        // An earlier try did it, or somebody else: the next look tells whose it is.
+        Err(error) if error.already_exists() => Ok(Applied::Done),
+        Err(error) => match error.refused() {
+            Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
+            None => Err(error),
+        },
+    }
+}
+
+async fn delete(guarded: &Guarded, cell: &Cell, pod: &str, uid: &str) -> Result<Applied, WriteError> {
+    // The grace period is the pod's own, never 0: a pod that is forced away may still run.
+    let parameters = DeleteParams::default().preconditions(Preconditions { uid: Some(uid.into()), resource_version: None });
+    let pods = pods(guarded, cell);
+    match guarded.write(Verb::Delete, Kind::Pod, pods.delete(pod, &parameters)).await {
+        Ok(_) => Ok(Applied::Done),
+        // Gone, or another pod of that name is there now: either way this one no longer is.
+        Err(error) if error.not_found() || error.is_conflict() => Ok(Applied::Done),
+        Err(error) => Err(error),
+    }
+}
+
+fn pods(guarded: &Guarded, cell: &Cell) -> Api<Pod> {
+    Api::namespaced(guarded.reader().clone(), &cell.namespace)
+}

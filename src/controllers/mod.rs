@@ -1,0 +1,9 @@
+//! Wires the stages: watches in, `reconcile`, and what to do when it fails. No decisions here.
+
+mod memory;
+mod mission;
+mod watch;
+
+pub use memory::Memory;
+pub use mission::{Context, Failure, reconcile};
+pub use watch::{Writers, run, stores};

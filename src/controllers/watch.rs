@@ -1,0 +1,120 @@
+//! The watches, and which mission each of their objects concerns.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::{StreamExt, TryStreamExt};
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action as Requeue, Config};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
+use kube::{Client, Resource, ResourceExt};
+
+use super::mission::{Context, Failure, reconcile};
+use crate::api::{AgentPolicy, MissionCell, names};
+use crate::observe::{Stores, pod::SlimPod};
+use crate::report::metrics::Kind;
+use crate::runtime::shutdown::Shutdown;
+
+/// A connection that went dead in silence is noticed after this time at the latest, in seconds.
+const WATCH_TIMEOUT: u32 = 45;
+
+/// The sides of the caches that the watches write.
+pub struct Writers {
+    cells: Writer<DeserializeGuard<MissionCell>>,
+    policies: Writer<DeserializeGuard<AgentPolicy>>,
+    pods: Writer<SlimPod>,
+}
+
+/// Empty caches.
+#[must_use]
+pub fn stores() -> (Stores, Writers) {
+    let (cells, cell_writer) = reflector::store();
+    let (policies, policy_writer) = reflector::store();
+    let (pods, pod_writer) = reflector::store();
+    let writers = Writers { cells: cell_writer, policies: policy_writer, pods: pod_writer };
+    (Stores { cells, policies, pods }, writers)
+}
+
+/// Watches and reconciles until the shutdown; reconciles under way then are finished.
+pub async fn run(client: Client, writers: Writers, context: Arc<Context>, concurrency: u16, shutdown: Shutdown) {
+    let Stores { cells, policies, pods } = context.stores.clone();
+    let counted = |kind| {
+        let metrics = Arc::clone(&context.metrics);
+        move || metrics.watched(kind)
+    };
+    let (seen_cell, seen_policy, seen_pod) = (counted(Kind::MissionCell), counted(Kind::AgentPolicy), counted(Kind::Pod));
+    let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
+    let cell_events = watcher(Api::<DeserializeGuard<MissionCell>>::all(client.clone()), config.clone())
+        .default_backoff()
+        .reflect(writers.cells)
+        .applied_objects()
+        .inspect_ok(move |_| seen_cell());
+    let policy_events = watcher(Api::<DeserializeGuard<AgentPolicy>>::all(client.clone()), config.clone())
+        .default_backoff()
+        .reflect(writers.policies)
+        .touched_objects()
+        .inspect_ok(move |_| seen_policy());
+    let pod_events = watcher(Api::<SlimPod>::all(client), config.labels(names::CELL))
+        .default_backoff()
+        .reflect(writers.pods)
+        .touched_objects()
+        .inspect_ok(move |_| seen_pod());
+    let users = users_of(cells.clone());
+    let ready = mark_synced(Arc::clone(&context), cells.clone(), policies, pods);
+    let controller = Controller::for_stream(cell_events, cells)
+        .with_config(Config::default().concurrency(concurrency))
+        .watches_stream(policy_events, users)
+        .watches_stream(pod_events, |pod| {
+            let cell = pod.cell().map(ObjectRef::new);
+            cell.map(|cell| cell.within(&pod.namespace().unwrap_or_default()))
+        })
+        .reconcile_all_on(context.leadership.gained())
+        .graceful_shutdown_on(async move { shutdown.requested().await })
+        .run(reconcile, again, Arc::clone(&context))
+        .for_each(|_| futures::future::ready(()));
+    futures::future::join(controller, ready).await;
+}
+
+/// The missions that a policy concerns.
+fn users_of(
+    cells: Store<DeserializeGuard<MissionCell>>,
+) -> impl Fn(DeserializeGuard<AgentPolicy>) -> Vec<ObjectRef<DeserializeGuard<MissionCell>>> {
+    move |policy| {
+        let (namespace, name) = (policy.meta().namespace.clone(), policy.meta().name.clone());
+        let uses = |cell: &Arc<DeserializeGuard<MissionCell>>| {
+            let Ok(cell) = &cell.0 else { return false };
+            let named = cell.spec.policy_ref.as_ref().map_or(names::DEFAULT_POLICY, |reference| reference.name.as_str());
+            cell.metadata.namespace == namespace && Some(named) == name.as_deref()
+        };
+        cells.state().iter().filter(|cell| uses(cell)).map(|cell| ObjectRef::from_obj(cell.as_ref())).collect()
+    }
+}
+
+async fn mark_synced(
+    context: Arc<Context>,
+    cells: Store<DeserializeGuard<MissionCell>>,
+    policies: Store<DeserializeGuard<AgentPolicy>>,
+    pods: Store<SlimPod>,
+) {
+    // An error means that the writer is gone: the process is ending.
+    let all = futures::try_join!(cells.wait_until_ready(), policies.wait_until_ready(), pods.wait_until_ready());
+    if all.is_ok() {
+        tracing::info!("the watches are synced");
+        context.synced.store(true, Ordering::Release);
+    }
+}
+
+/// What to do after a failure: wait, longer each time.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+fn again(object: Arc<DeserializeGuard<MissionCell>>, failure: &Failure, context: Arc<Context>) -> Requeue {
+    let meta = object.meta();
+    let (namespace, cell) = (meta.namespace.as_deref(), meta.name.as_deref());
+    match failure {
+        Failure::Panicked(_) => tracing::error!(namespace, cell, error = %failure, "reconcile failed: this is a bug"),
+        Failure::Observe(_) | Failure::Write(_) => tracing::warn!(namespace, cell, error = %failure, "reconcile failed"),
+    }
+    Requeue::requeue(context.memory.failed(meta.uid.as_deref().unwrap_or_default()))
+}

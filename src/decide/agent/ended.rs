@@ -1,0 +1,209 @@
+//! What follows the end of an incarnation.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Assessment, Look, Why, pods};
+use crate::api::conditions::Reason;
+use crate::api::{AgentState, Completion, EffectivePolicy, Incident, IncidentOutcome, LastEnd, Outcome, Revive};
+use crate::decide::mission::Phase;
+use crate::decide::{Action, backoff, policy};
+use crate::observe::Pod;
+use crate::runtime::time::from_time;
+
+/// What the policy says about a death.
+enum Sentence {
+    Restart(DateTime<Utc>),
+    GivenUp,
+    Suppressed,
+}
+
+impl<'a> Look<'a> {
+    /// Writes down how an incarnation ended, before its pod is touched.
+    pub(super) fn record_end(&self, mut record: LastEnd, log: &str, pod: &str) -> Assessment {
+        // A vanished pod can't say what it was made from; what is known of it is that nothing was replaced.
+        record.template = record.template.or_else(|| self.old.last_end.as_ref().and_then(|end| end.template.clone()));
+        let mut old = self.old.clone();
+        if record.outcome == Outcome::Died {
+            let restart = self.policy.map(|policy| policy.restart.reset_after_seconds);
+            let ran = record.started_at.as_ref().map(|started| from_time(&record.at) - from_time(started));
+            let recovered = ran.zip(restart).is_some_and(|(ran, reset)| ran >= TimeDelta::seconds(reset));
+            old.deaths = if recovered { 1 } else { old.deaths + 1 };
+        }
+        old.last_end = Some(record.clone());
+        let look = Look { old: &old, pods: pods::Pods::of(self.snapshot, &old), template: self.template.clone(), ..*self };
+        let after = look.after(&record, self.pods.committed);
+        Assessment { evidence: true, actions: Vec::new(), incident: self.incident(&look, &record, log, pod), ..after }
+    }
+
+    fn incident(&self, look: &Look<'_>, end: &LastEnd, log: &str, pod: &str) -> Option<Incident> {
+        let outcome = match end.outcome {
+            Outcome::Died => match self.policy.map(|policy| look.sentence(end, policy)) {
+                None | Some(Sentence::Restart(_)) => IncidentOutcome::Open,
+                Some(Sentence::GivenUp) => IncidentOutcome::GivenUp,
+                Some(Sentence::Suppressed) => IncidentOutcome::Suppressed,
+            },
+            Outcome::Disrupted => IncidentOutcome::Open,
+            Outcome::Completed | Outcome::Replaced | Outcome::Stopped => return None,
+        };
+        Some(Incident {
+            at: end.at.clone(),
+            agent: self.spec.name.clone(),
+            pod_name: pod.into(),
+            cause: end.cause.clone(),
+            exit_code: end.exit_code,
+            outcome,
+            duration_seconds: None,
+            log: Some(log.to_owned()).filter(|log| !log.is_empty()),
+        })
+    }
+
+    /// The incarnation's end is recorded; its pod may still be there.
+    pub(super) fn after(&self, end: &LastEnd, pod: Option<&Pod>) -> Assessment {
+        let at = from_time(&end.at);
+        let evidence = match end.exit_code {
+            Some(code) => format!("{}, exit code {code}", end.cause),
+            None => end.cause.clone(),
+        };
+        match end.outcome {
+            Outcome::Completed if self.completion() == Completion::Service => {
+                // It was made a service after it had finished.
+                self.succeed(pod, at, Reason::Recreating, "Recreate", &evidence)
+            }
+            Outcome::Completed => self.done(Reason::Completed),
+            Outcome::Stopped if self.mission == Phase::Over => {
+                self.done(Reason::Stopped).act(pod.map(|pod| pods::delete(pod, Why::Stop)).unwrap_or_default())
+            }
+            // The mission got new work for it.
+            Outcome::Stopped => self.succeed(pod, at, Reason::Recreating, "Recreate", &evidence),
+            Outcome::Replaced => self.succeed(pod, at, Reason::Replacing, "Replace", "the agent's spec changed"),
+            Outcome::Disrupted => {
+                // A node that kills whatever it is given must not make a hot loop of it.
+                let pause = TimeDelta::seconds(self.policy.map_or(0, |policy| policy.restart.backoff_seconds));
+                let due = end.started_at.as_ref().map_or(at, from_time) + pause;
+                self.succeed(pod, due.max(at), Reason::Recreating, "Recreate", &evidence)
+            }
+            Outcome::Died => self.died(end, pod, &evidence),
+        }
+    }
+
+    fn died(&self, end: &LastEnd, pod: Option<&Pod>, evidence: &str) -> Assessment {
+        if self.mission == Phase::Over && self.completion() != Completion::Required {
+            return self.done(Reason::Stopped);
+        }
+        let Some(policy) = self.policy else { return self.policy_missing() };
+        let restart = &policy.restart;
+        let deaths = self.old.deaths;
+        match self.sentence(end, policy) {
+            Sentence::Suppressed => self
+                .state(AgentState::Dead, Some(Reason::RevivalSuppressed))
+                .because("Ended", evidence)
+                .message(format!("died ({evidence}) and stays dead: revive is Never"))
+                .urgent(),
+            Sentence::GivenUp => self
+                .state(AgentState::Dead, Some(Reason::AttemptsExhausted))
+                .because("Ended", evidence)
+                .message(format!(
+                    "died ({evidence}), death {deaths} in a row; restart.maxAttempts is {}; a change of its spec starts it anew",
+                    restart.max_attempts
+                ))
+                .urgent(),
+            Sentence::Restart(due) if self.now < due => self
+                .state(AgentState::Waiting, Some(Reason::Backoff))
+                .recheck(due)
+                .next("Restart", Some(due), evidence)
+                .because("Ended", evidence)
+                .message(format!("died ({evidence}); restart {deaths} of {} follows", restart.max_attempts))
+                .urgent(),
+            Sentence::Restart(due) => self.succeed(pod, due, Reason::Restarting, "Restart", evidence),
+        }
+    }
+
+    fn sentence(&self, end: &LastEnd, policy: &EffectivePolicy) -> Sentence {
+        let changed = end.template.as_ref().is_some_and(|template| *template != self.template);
+        let at = from_time(&end.at);
+        match policy::revive(policy, self.spec) {
+            Revive::Never => Sentence::Suppressed,
+            // What died was another program: its successor starts at once, with all attempts.
+            Revive::Always if changed => Sentence::Restart(at),
+            Revive::Always if self.old.deaths > policy.restart.max_attempts => Sentence::GivenUp,
+            Revive::Always => Sentence::Restart(at + backoff::wait(&policy.restart, self.old.deaths, &end.pod_uid)),
+        }
+    }
+
+    /// Brings about the next incarnation, not before `due`: first the old pod goes, then the new one is made.
+    fn succeed(&self, pod: Option<&Pod>, due: DateTime<Utc>, reason: Reason, what: &'static str, evidence: &str) -> Assessment {
+        if self.mission == Phase::Over && self.completion() != Completion::Required {
+            return self.done(Reason::Stopped).act(pod.map(|pod| pods::delete(pod, Why::Stop)).unwrap_or_default());
+        }
+        if self.policy.is_none() {
+            return self.policy_missing();
+        }
+        if self.now < due {
+            let state = self.state(AgentState::Waiting, Some(reason)).recheck(due).next(what, Some(due), evidence);
+            return state.because("Ended", evidence);
+        }
+        match pod {
+            Some(pod) => {
+                let why = if reason == Reason::Replacing { Why::Replace } else { Why::Succeed };
+                let state =
+                    self.state(AgentState::Waiting, Some(reason)).since(pod.deletion_requested).next(what, None, evidence);
+                state.because("Ended", evidence).act(pods::delete(pod, why))
+            }
+            None => self.start(AgentState::Waiting, Some(reason), what, evidence),
+        }
+    }
+
+    /// Makes the next incarnation, or makes the one that is there the agent; the previous one is gone.
+    pub(super) fn start(&self, state: AgentState, reason: Option<Reason>, what: &'static str, evidence: &str) -> Assessment {
+        if self.policy.is_none() {
+            return self.policy_missing();
+        }
+        if let Some(hold) = self.others_hold() {
+            return hold;
+        }
+        if let Some(candidate) = self.pods.candidate {
+            return self.commit(candidate);
+        }
+        let status = self.state(state, reason).next(what, None, evidence);
+        let create = Action::Create { agent: self.spec.name.clone(), attempt: self.old.attempt + 1 };
+        if let Some(refusal) = self.snapshot.refusals.get(&self.spec.name) {
+            let held = self.state(AgentState::Waiting, Some(Reason::PodRefused));
+            let held = held.next(what, None, "the API server refused the agent's pod");
+            let held = held.because("Hold", &format!("the API server says: {}", refusal.message)).telling().urgent();
+            // When it is tried again is no part of the record: each refusal would be a write.
+            return if self.now < refusal.until { held.recheck(refusal.until) } else { held.act([create]) };
+        }
+        status.because(what, evidence).act([create])
+    }
+
+    // At most one incarnation: whatever carries the agent's labels and may still run comes first.
+    fn others_hold(&self) -> Option<Assessment> {
+        let running = |pods: &[&'a Pod]| pods.iter().copied().find(|pod| pod.may_run());
+        if let Some(pod) = running(&self.pods.foreign) {
+            let hold = self.state(AgentState::Waiting, Some(Reason::PreviousIncarnation));
+            let evidence =
+                format!("pod {} has this agent's labels, but does not belong to this mission; it must end first", pod.name);
+            return Some(hold.because("AtMostOne", &evidence).telling().urgent());
+        }
+        let pod = running(&self.pods.strays)?;
+        let hold = self.state(AgentState::Waiting, Some(Reason::Terminating));
+        Some(hold.because("AtMostOne", &format!("pod {} of this agent has to end first", pod.name)).urgent())
+    }
+
+    fn policy_missing(&self) -> Assessment {
+        self.state(AgentState::Waiting, Some(Reason::PolicyMissing))
+            .because("Hold", "the mission's AgentPolicy is missing or can't be understood")
+            .telling()
+            .urgent()
+    }
+
+    pub(super) fn done(&self, reason: Reason) -> Assessment {
+        let evidence = if reason == Reason::Completed { "exit code 0" } else { "the mission succeeded" };
+        let at = self.old.last_end.as_ref().map(|end| from_time(&end.at));
+        self.state(AgentState::Done, Some(reason)).since(at).because("Ended", evidence).urgent()
+    }
+
+    pub(super) fn state(&self, state: AgentState, reason: Option<Reason>) -> Assessment {
+        Assessment::of(self.old, self.now).state(state, reason)
+    }
+}

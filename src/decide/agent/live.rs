@@ -1,0 +1,118 @@
+//! An incarnation that has not ended: its state, its commit, and its end by the operator's own hand.
+
+use super::{Assessment, Look};
+use crate::api::conditions::Reason;
+use crate::api::{AgentState, AgentStatus, Completion, LastEnd, Outcome};
+use crate::decide::mission::Phase;
+use crate::decide::phase;
+use crate::observe::{Container, Pod};
+use crate::runtime::time::to_time;
+
+/// Whose turn it is to be replaced: living agents are replaced one at a time.
+pub(in crate::decide) struct Turn {
+    taken_by: Option<String>,
+}
+
+impl Turn {
+    /// The turn is taken while an agent that was replaced is not alive again, or one can't be kept alive.
+    pub(super) fn of(agents: &[AgentStatus]) -> Self {
+        let busy = |agent: &&AgentStatus| match agent.state {
+            AgentState::Pending | AgentState::Starting | AgentState::Waiting => {
+                agent.reason == Some(Reason::Backoff)
+                    || agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Replaced)
+            }
+            AgentState::Alive | AgentState::Dead | AgentState::Done => false,
+        };
+        Self { taken_by: agents.iter().find(busy).map(|agent| agent.name.clone()) }
+    }
+}
+
+impl<'a> Look<'a> {
+    /// The committed pod neither ended nor is it being deleted.
+    pub(super) fn live(&self, pod: &'a Pod, turn: &mut Turn) -> Assessment {
+        if self.mission == Phase::Over && self.completion() != Completion::Required {
+            return self.end_by_hand(pod, Outcome::Stopped, AgentState::Done, Reason::Stopped, "the mission succeeded");
+        }
+        let shown = phase::shown(pod, self.now);
+        let outdated = pod.template.as_deref() != Some(&self.template);
+        // What is not alive loses nothing, so it need not wait for its turn.
+        if outdated && shown.state != AgentState::Alive {
+            return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, "the agent's spec changed");
+        }
+        let mut assessment = self.shown(Assessment::of(self.old, self.now), pod);
+        if outdated {
+            match &turn.taken_by {
+                None => {
+                    turn.taken_by = Some(self.spec.name.clone());
+                    let evidence = "the agent's spec changed";
+                    return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, evidence);
+                }
+                Some(other) => {
+                    let because = format!("the agent's spec changed; agent {other} comes first");
+                    assessment = assessment.next("Replace", None, because);
+                }
+            }
+        }
+        assessment
+    }
+
+    /// Makes the candidate the agent.
+    pub(super) fn commit(&self, pod: &Pod) -> Assessment {
+        let mut assessment = Assessment::of(self.old, self.now);
+        if let Some(status) = &mut assessment.status {
+            status.attempt = pod.attempt;
+            (status.pod_name, status.pod_uid) = (Some(pod.name.clone()), Some(pod.uid.clone()));
+            status.started_at = None;
+            let previous = self.old.last_end.as_ref().and_then(|end| end.template.as_ref());
+            // Attempts were used up by another program.
+            if previous.is_some() && previous != pod.template.as_ref() {
+                status.deaths = 0;
+            }
+        }
+        self.shown(assessment, pod).urgent()
+    }
+
+    fn shown(&self, mut assessment: Assessment, pod: &Pod) -> Assessment {
+        let phase::Shown { state, reason, rule, evidence, began, recheck_at } = phase::shown(pod, self.now);
+        if let Some(status) = &mut assessment.status {
+            status.node.clone_from(&pod.node);
+            if let Container::Running(Some(started)) = &pod.container {
+                status.started_at = Some(to_time(*started));
+            }
+        }
+        let mut assessment = assessment.state(state, reason).since(began).because(rule, &evidence);
+        // When the pod is looked at again is no part of the record: it would change with every try.
+        assessment.recheck_at = recheck_at;
+        if reason.is_some() { assessment.telling() } else { assessment }
+    }
+
+    // The record comes first: whoever continues after a crash then knows that the end was no death.
+    fn end_by_hand(&self, pod: &Pod, outcome: Outcome, state: AgentState, reason: Reason, evidence: &str) -> Assessment {
+        let mut assessment = self.state(state, Some(reason)).because("Ended", evidence);
+        if let Some(status) = &mut assessment.status {
+            status.last_end = Some(LastEnd {
+                pod_uid: pod.uid.clone(),
+                outcome,
+                cause: outcome_word(outcome).into(),
+                exit_code: None,
+                started_at: pod.created.map(to_time),
+                at: to_time(self.now),
+                template: pod.template.clone(),
+            });
+        }
+        if outcome == Outcome::Replaced {
+            assessment = assessment.next("Replace", None, evidence);
+        }
+        Assessment { evidence: true, ..assessment }
+    }
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "Completed",
+        Outcome::Died => "Died",
+        Outcome::Disrupted => "Disrupted",
+        Outcome::Replaced => "SpecChanged",
+        Outcome::Stopped => "MissionSucceeded",
+    }
+}

@@ -1,0 +1,138 @@
+//! What one agent's record and pods say, and what follows: an ordered list of rules, the first that applies wins.
+
+mod assessment;
+mod ended;
+mod live;
+mod pods;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::mission::Phase;
+use super::{Action, end};
+use crate::api::conditions::Reason;
+use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy};
+use crate::observe::{Pod, Snapshot};
+use pods::Pods;
+
+pub(super) use assessment::{Assessment, brief};
+
+/// What a pod is deleted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Why {
+    /// It carries the mission's labels, but is not the agent.
+    Stray,
+    /// It ended, and its successor is due.
+    Succeed,
+    /// The spec changed.
+    Replace,
+    /// The mission succeeded.
+    Stop,
+    /// The agent is no longer in the spec.
+    Remove,
+}
+
+/// One agent of the spec and everything about it.
+pub(super) struct Look<'a> {
+    pub snapshot: &'a Snapshot,
+    pub policy: Option<&'a EffectivePolicy>,
+    pub mission: Phase,
+    pub spec: &'a AgentSpec,
+    pub old: &'a AgentStatus,
+    pub pods: Pods<'a>,
+    pub template: String,
+    pub now: DateTime<Utc>,
+}
+
+/// Looks at every agent: those of the spec in its order, then those that were removed from it.
+pub(super) fn assess_all(
+    snapshot: &Snapshot,
+    policy: Option<&EffectivePolicy>,
+    mission: Phase,
+    now: DateTime<Utc>,
+) -> Vec<Assessment> {
+    let cell = &snapshot.cell;
+    let old = |name: &str| cell.status.agents.iter().find(|agent| agent.name == name);
+    let mut turn = live::Turn::of(&cell.status.agents);
+    let mut assessments = Vec::new();
+    for spec in &cell.spec.agents {
+        let fresh = AgentStatus { name: spec.name.clone(), ..AgentStatus::default() };
+        let old = old(&spec.name).unwrap_or(&fresh);
+        let pods = Pods::of(snapshot, old);
+        let template = super::template_hash(cell, spec);
+        let look = Look { snapshot, policy, mission, spec, old, pods, template, now };
+        assessments.push(look.assess(&mut turn));
+    }
+    let wanted = |name: &str| cell.spec.agents.iter().any(|agent| agent.name == name);
+    for old in cell.status.agents.iter().filter(|agent| !wanted(&agent.name)) {
+        assessments.push(removed(&Pods::of(snapshot, old), old, now));
+    }
+    // Pods of agents that are in neither: made for a spec that was changed before they were committed.
+    let known = |name: &str| wanted(name) || old(name).is_some();
+    for pod in snapshot.pods.iter().filter(|pod| pods::is_own(snapshot, pod) && !known(&pod.agent)) {
+        assessments.push(Assessment { actions: pods::delete(pod, Why::Stray), ..Assessment::default() });
+    }
+    assessments
+}
+
+impl<'a> Look<'a> {
+    fn assess(&self, turn: &mut live::Turn) -> Assessment {
+        let mut assessment = self.rules(turn);
+        // A stray is removed whatever else is to be done about the agent.
+        for stray in &self.pods.strays {
+            assessment.actions.extend(pods::delete(stray, Why::Stray));
+        }
+        assessment
+    }
+
+    fn rules(&self, turn: &mut live::Turn) -> Assessment {
+        let recorded = self.old.last_end.as_ref().filter(|end| Some(&end.pod_uid) == self.old.pod_uid.as_ref());
+        match (self.pods.committed, recorded, &self.old.pod_uid) {
+            (pod, Some(end), _) => self.after(end, pod),
+            (Some(pod), None, _) => self.with_pod(pod, turn),
+            (None, None, Some(uid)) => self.vanished(uid),
+            (None, None, None) => self.first(),
+        }
+    }
+
+    /// The committed pod is there and its end is not recorded.
+    fn with_pod(&self, pod: &'a Pod, turn: &mut live::Turn) -> Assessment {
+        if let Some(end) = end::ended(pod, self.completion(), self.now) {
+            return self.record_end(end.record, &end.log, &pod.name);
+        }
+        if pod.deletion_requested.is_some() {
+            return self
+                .state(AgentState::Waiting, Some(Reason::Terminating))
+                .because("Terminating", "the deletion of the agent's pod was asked for")
+                .urgent();
+        }
+        self.live(pod, turn)
+    }
+
+    fn vanished(&self, uid: &str) -> Assessment {
+        let pod = self.old.pod_name.clone().unwrap_or_default();
+        self.record_end(end::vanished(uid, self.old.started_at.clone(), self.now), "", &pod)
+    }
+
+    fn first(&self) -> Assessment {
+        if self.mission == Phase::Over && self.completion() != Completion::Required {
+            return self.done(Reason::Stopped);
+        }
+        self.start(AgentState::Pending, None, "Create", "the agent has no pod yet")
+    }
+
+    fn completion(&self) -> Completion {
+        self.spec.completion.unwrap_or_default()
+    }
+}
+
+fn removed(pods: &Pods<'_>, old: &AgentStatus, now: DateTime<Utc>) -> Assessment {
+    let own: Vec<_> = pods.own().collect();
+    if own.is_empty() {
+        return Assessment::default();
+    }
+    let actions = own.iter().flat_map(|pod| pods::delete(pod, Why::Remove)).collect();
+    let mut assessment = Assessment::of(old, now).state(AgentState::Waiting, Some(Reason::Removed));
+    assessment.actions = actions;
+    assessment.because("Removed", "the agent is no longer in the spec")
+}

@@ -1,0 +1,102 @@
+//! The verdict *Ended*: completion, disruption and death told apart, by the kubelet's word.
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{Completion, LastEnd, Outcome};
+use crate::observe::{Container, Pod};
+use crate::runtime::time::to_time;
+
+/// The end of an incarnation, and the end of its output.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct End {
+    pub record: LastEnd,
+    pub log: String,
+}
+
+/// How the agent in this pod ended; `None` while it may still run.
+pub(super) fn ended(pod: &Pod, completion: Completion, now: DateTime<Utc>) -> Option<End> {
+    let (outcome, cause, exit_code, log, started, finished) = match &pod.container {
+        Container::Ended { exit_code, reason, log, started, finished } => {
+            let (outcome, cause) = classify(pod, completion, *exit_code, reason, *finished);
+            (outcome, cause, Some(*exit_code), log.as_str(), *started, *finished)
+        }
+        // The kubelet or the pod garbage collector gave the pod up without a word about the container.
+        Container::Unknown | Container::Waiting(..) | Container::Running(_) if pod.terminal => {
+            let cause = pod.disruption.as_deref().or(pod.failure.as_deref()).unwrap_or("PodFailed");
+            (Outcome::Disrupted, cause, None, "", None, None)
+        }
+        Container::Unknown | Container::Waiting(..) | Container::Running(_) => return None,
+    };
+    Some(End {
+        record: LastEnd {
+            pod_uid: pod.uid.clone(),
+            outcome,
+            cause: word(cause),
+            exit_code,
+            started_at: started.or(pod.created).map(to_time),
+            at: to_time(finished.unwrap_or(now)),
+            template: pod.template.clone(),
+        },
+        log: clean(log),
+    })
+}
+
+/// The end of an incarnation whose pod is gone without a trace of how its process ended.
+pub(super) fn vanished(pod_uid: &str, started_at: Option<Time>, now: DateTime<Utc>) -> LastEnd {
+    LastEnd {
+        pod_uid: pod_uid.into(),
+        outcome: Outcome::Disrupted,
+        cause: "PodDeleted".into(),
+        exit_code: None,
+        started_at,
+        at: to_time(now),
+        template: None,
+    }
+}
+
+fn classify<'a>(
+    pod: &'a Pod,
+    completion: Completion,
+    exit_code: i64,
+    reason: &'a str,
+    finished: Option<DateTime<Utc>>,
+) -> (Outcome, &'a str) {
+    // The kubelet kills what it evicts: whatever exit code follows says nothing about the agent.
+    if let Some(disruption) = &pod.disruption {
+        return (Outcome::Disrupted, disruption);
+    }
+    // A process ended by SIGTERM may well exit with 0. Times have whole seconds: in the same second the deletion came first.
+    let by_itself = match (pod.deletion_requested, finished) {
+        (None, _) => true,
+        (Some(requested), Some(finished)) => finished < requested,
+        (Some(_), None) => false,
+    };
+    if !by_itself {
+        return (Outcome::Disrupted, "PodDeleted");
+    }
+    // The kubelet's words for a container that it lost sight of, after a crash of its node for example.
+    if matches!(reason, "ContainerStatusUnknown" | "Unknown") {
+        return (Outcome::Disrupted, reason);
+    }
+    if matches!(pod.failure.as_deref(), Some("Evicted" | "Preempting" | "NodeShutdown" | "Terminated" | "NodeLost")) {
+        return (Outcome::Disrupted, pod.failure.as_deref().unwrap_or_default());
+    }
+    match completion {
+        Completion::Required | Completion::Optional if exit_code == 0 => (Outcome::Completed, reason),
+        Completion::Required | Completion::Optional | Completion::Service => (Outcome::Died, reason),
+    }
+}
+
+// Reasons are words by convention only; status must hold one of bounded length.
+fn word(cause: &str) -> String {
+    let word: String = cause.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+    if word.is_empty() { "Unknown".into() } else { word }
+}
+
+/// The last KiB of text that an agent wrote, without control characters.
+fn clean(log: &str) -> String {
+    let text: String = log.chars().filter(|character| !character.is_control() || *character == '\n').collect();
+    let start = text.char_indices().rev().take(1024).find(|(index, _)| text.len() - index >= 1024).map_or(0, |(index, _)| index);
+    text.get(start..).unwrap_or_default().trim().into()
+}

@@ -1,0 +1,72 @@
+//! What to do about a mission: a pure function of a [`Snapshot`] and the time.
+//!
+//! [`decide`] looks at each agent by itself ([`agent`]), then at the mission as a whole ([`mission`]), and then says
+//! what is to be done now and when to look again. It never looks at a clock, a cache or a network.
+
+mod agent;
+mod backoff;
+mod end;
+mod mission;
+mod phase;
+mod policy;
+mod record;
+mod template;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::api::MissionCellStatus;
+use crate::observe::Snapshot;
+
+pub use agent::Why;
+pub use template::hash as template_hash;
+
+/// What to do now, and when to look again.
+///
+/// A plan has actions or a status, never both: evidence is written before the pod that holds it is deleted, and pods
+/// are made before the status that commits them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// Objects to make and to delete, in this order.
+    pub actions: Vec<Action>,
+    /// The status to write, where it differs from the stored one and is due.
+    pub status: Option<MissionCellStatus>,
+    /// When to look again although nothing has changed.
+    pub recheck_at: Option<DateTime<Utc>>,
+}
+
+/// A write of an object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Action {
+    /// Make the pod of an incarnation.
+    Create {
+        /// The agent, one of the spec's.
+        agent: String,
+        /// Number of the incarnation.
+        attempt: i64,
+    },
+    /// Delete a pod, if it still has this UID.
+    Delete {
+        /// Name of the pod.
+        pod: String,
+        /// Its UID.
+        uid: String,
+        /// What for.
+        why: Why,
+    },
+}
+
+/// Decides what to do about a mission.
+///
+/// The same snapshot and time always give the same plan. Only a plan made from consistent reads may be carried out.
+#[must_use]
+pub fn decide(snapshot: &Snapshot, now: DateTime<Utc>) -> Plan {
+    if snapshot.cell.deleting {
+        // The garbage collector ends the pods; a status would only race with it.
+        return Plan::default();
+    }
+    let policy = policy::effective(snapshot);
+    let mission = mission::Phase::of(&snapshot.cell);
+    let assessments = agent::assess_all(snapshot, policy.as_ref(), mission, now);
+    record::plan(snapshot, policy.as_ref(), assessments, now)
+}

@@ -1,0 +1,46 @@
+//! Which fields of the spec make an incarnation outdated when they change.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::{AgentSpec, names};
+use crate::observe::Cell;
+
+/// Hash of the user's fields that an agent's pod is made from.
+///
+/// Only what the user wrote counts: neither defaults nor anything else the operator adds, so that no upgrade restarts
+/// an agent. Keys are sorted, so that the order of fields in this program doesn't count either.
+#[must_use]
+pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Template<'a> {
+        agent: AgentSpec,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image_pull_secrets: Option<&'a Vec<crate::api::ObjectName>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node_selector: Option<&'a std::collections::BTreeMap<String, String>>,
+    }
+    // How a death is treated is no part of the pod.
+    let agent = AgentSpec { revive: None, completion: None, ..agent.clone() };
+    let template = Template {
+        agent,
+        image_pull_secrets: cell.spec.image_pull_secrets.as_ref(),
+        node_selector: cell.spec.node_selector.as_ref(),
+    };
+    // These types always have a JSON form; an error would give the same hash every time, which replaces nothing.
+    let value = serde_json::to_value(template).unwrap_or_default();
+    names::short_hash(&sorted(value).to_string(), 16)
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let mut fields: Vec<_> = object.into_iter().collect();
+            fields.sort_by(|left, right| left.0.cmp(&right.0));
+            Value::Object(fields.into_iter().map(|(key, value)| (key, sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}

@@ -1,0 +1,8 @@
+//! From the cluster to a plain [`Snapshot`]: reads only, and no opinion.
+
+pub mod pod;
+mod reader;
+pub mod snapshot;
+
+pub use reader::{Error, Reader, Stores};
+pub use snapshot::{Cell, Container, Pod, PolicySource, Refusal, Snapshot};

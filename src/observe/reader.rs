@@ -1,0 +1,138 @@
+//! Snapshots from the watches' caches, and by consistent reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, ListParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
+
+use super::pod::SlimPod;
+use super::snapshot::{Cell, PolicySource, Refusal, Snapshot};
+use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, names};
+
+/// The caches that the watches fill.
+#[derive(Clone)]
+pub struct Stores {
+    /// Missions.
+    pub cells: Store<DeserializeGuard<MissionCell>>,
+    /// Policies.
+    pub policies: Store<DeserializeGuard<AgentPolicy>>,
+    /// Pods with a mission's label.
+    pub pods: Store<SlimPod>,
+}
+
+/// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Takes snapshots.
+#[derive(Clone)]
+pub struct Reader {
+    client: Client,
+    stores: Stores,
+    defaults: Arc<AgentPolicySpec>,
+}
+
+/// Why no snapshot could be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not give it.
+    #[error("cannot read {what} of the mission: {source}")]
+    Read {
+        /// What was read.
+        what: &'static str,
+        /// What kube reported.
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer in time.
+    #[error("cannot read the mission: no answer after {} s", after.as_secs())]
+    TimedOut {
+        /// How long the answer was waited for.
+        after: Duration,
+    },
+}
+
+impl Reader {
+    /// Reads through `client` and `stores`; `defaults` fill what policies leave out.
+    #[must_use]
+    pub fn new(client: Client, stores: Stores, defaults: AgentPolicySpec) -> Self {
+        Self { client, stores, defaults: Arc::new(defaults) }
+    }
+
+    /// A snapshot from the caches, which may lag behind: good enough to see that nothing is to be done.
+    #[must_use]
+    pub fn cached(&self, cell: &MissionCell, refusals: BTreeMap<String, Refusal>) -> Snapshot {
+        let (namespace, name) = (cell.namespace().unwrap_or_default(), cell.name_any());
+        let pods = self
+            .stores
+            .pods
+            .state()
+            .into_iter()
+            .filter(|pod| pod.cell() == Some(&name) && pod.namespace().as_deref() == Some(&namespace))
+            .map(|pod| pod.view())
+            .collect();
+        self.snapshot(cell, pods, refusals)
+    }
+
+    /// A snapshot by consistent reads of the mission and its pods, with the mission's resourceVersion: what every write is
+    /// decided on. `None`: there is no mission with this UID.
+    ///
+    /// # Errors
+    /// The API server did not answer, or with something that is not what was asked for.
+    pub async fn consistent(
+        &self,
+        cell: &MissionCell,
+        refusals: BTreeMap<String, Refusal>,
+    ) -> Result<Option<(Snapshot, String)>, Error> {
+        let read = tokio::time::timeout(TIMEOUT, self.read(cell, refusals)).await;
+        read.unwrap_or(Err(Error::TimedOut { after: TIMEOUT }))
+    }
+
+    async fn read(&self, cell: &MissionCell, refusals: BTreeMap<String, Refusal>) -> Result<Option<(Snapshot, String)>, Error> {
+        let (namespace, name) = (cell.namespace().unwrap_or_default(), cell.name_any());
+        let failed = |what| move |source| Error::Read { what, source: Box::new(source) };
+        // The mission first: its committed pods were made before, so one that the list does not have is gone.
+        let cells = Api::<MissionCell>::namespaced(self.client.clone(), &namespace);
+        let Some(current) = cells.get_opt(&name).await.map_err(failed("the object"))? else { return Ok(None) };
+        if current.uid() != cell.uid() {
+            return Ok(None);
+        }
+        // Without a resourceVersion in the request, both reads are served from a quorum.
+        let selector = ListParams::default().labels(&format!("{}={name}", names::CELL));
+        let pods =
+            Api::<SlimPod>::namespaced(self.client.clone(), &namespace).list(&selector).await.map_err(failed("the pods"))?;
+        let version = current.resource_version().unwrap_or_default();
+        Ok(Some((self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), refusals), version)))
+    }
+
+    fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, refusals: BTreeMap<String, Refusal>) -> Snapshot {
+        pods.sort_by(|left, right| (&left.agent, left.attempt, &left.uid).cmp(&(&right.agent, right.attempt, &right.uid)));
+        let policy = self.policy(cell);
+        let cell = Cell {
+            name: cell.name_any(),
+            namespace: cell.namespace().unwrap_or_default(),
+            uid: cell.uid().unwrap_or_default(),
+            generation: cell.metadata.generation.unwrap_or_default(),
+            deleting: cell.metadata.deletion_timestamp.is_some(),
+            spec: cell.spec.clone(),
+            status: cell.status.clone().unwrap_or_default(),
+        };
+        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, refusals }
+    }
+
+    fn policy(&self, cell: &MissionCell) -> PolicySource {
+        let named = cell.spec.policy_ref.as_ref().map(|reference| reference.name.as_str());
+        let name = named.unwrap_or(names::DEFAULT_POLICY);
+        let reference = ObjectRef::new(name).within(&cell.namespace().unwrap_or_default());
+        match (self.stores.policies.get(&reference), named) {
+            (Some(policy), _) => match &policy.0 {
+                Ok(policy) => PolicySource::Found(name.into(), policy.spec.clone()),
+                Err(invalid) => PolicySource::Invalid(name.into(), invalid.error.clone()),
+            },
+            (None, Some(name)) => PolicySource::Missing(name.into()),
+            (None, None) => PolicySource::BuiltIn,
+        }
+    }
+}

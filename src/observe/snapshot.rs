@@ -1,0 +1,132 @@
+//! What a decision is made from: plain values, one mission at one moment.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus};
+
+/// Everything a decision about one mission depends on, apart from the time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The mission.
+    pub cell: Cell,
+    /// The policy it names, or what stands for it.
+    pub policy: PolicySource,
+    /// The operator's own policy, every field set: it fills what the policy leaves out.
+    pub defaults: AgentPolicySpec,
+    /// Every pod that carries the mission's label, whoever made it.
+    pub pods: Vec<Pod>,
+    /// Agents whose pod the API server refused lately.
+    pub refusals: BTreeMap<String, Refusal>,
+}
+
+/// A mission as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Name of the `MissionCell`.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID: another mission of the same name has another one.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What is wanted.
+    pub spec: MissionCellSpec,
+    /// What was reported last.
+    pub status: MissionCellStatus,
+}
+
+/// Where the policy of a mission comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PolicySource {
+    /// An AgentPolicy of this name.
+    Found(String, AgentPolicySpec),
+    /// None is named and there is none called `default`.
+    BuiltIn,
+    /// The one that the mission names does not exist.
+    Missing(String),
+    /// The one of this name is stored, but this operator does not understand it; the field and what is wrong.
+    Invalid(String, String),
+}
+
+/// A pod with the mission's label, as far as decisions need it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Name of the pod.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The agent it is labelled with.
+    pub agent: String,
+    /// The number of the incarnation it is labelled with.
+    pub attempt: i64,
+    /// UID of its controlling owner.
+    pub owner: Option<String>,
+    /// Hash of the user's fields it was made from.
+    pub template: Option<String>,
+    /// When it was made.
+    pub created: Option<DateTime<Utc>>,
+    /// When its deletion was asked for, if it was: the deletion timestamp less the grace period.
+    pub deletion_requested: Option<DateTime<Utc>>,
+    /// Whether its phase is Succeeded or Failed: no container of it runs again.
+    pub terminal: bool,
+    /// Why the kubelet failed the pod as a whole (`Evicted`, …).
+    pub failure: Option<String>,
+    /// Reason of a true `DisruptionTarget` condition.
+    pub disruption: Option<String>,
+    /// Why and since when no node takes it.
+    pub unschedulable: Option<(String, DateTime<Utc>)>,
+    /// Its node.
+    pub node: Option<String>,
+    /// When it got its node.
+    pub scheduled: Option<DateTime<Utc>>,
+    /// State of the agent's container.
+    pub container: Container,
+}
+
+/// State of the agent's container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Container {
+    /// The kubelet has not reported it.
+    #[default]
+    Unknown,
+    /// Not running yet; the kubelet's reason and message.
+    Waiting(String, String),
+    /// Running since.
+    Running(Option<DateTime<Utc>>),
+    /// Ended.
+    Ended {
+        /// Exit code of the process.
+        exit_code: i64,
+        /// The kubelet's word for it: `Completed`, `Error`, `OOMKilled`, …
+        reason: String,
+        /// The end of the agent's output.
+        log: String,
+        /// When the process started.
+        started: Option<DateTime<Utc>>,
+        /// When it ended.
+        finished: Option<DateTime<Utc>>,
+    },
+}
+
+/// The API server refused to make an agent's pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What it said.
+    pub message: String,
+    /// Not tried again before.
+    pub until: DateTime<Utc>,
+}
+
+impl Pod {
+    /// Whether the agent's process may be running or may still start.
+    #[must_use]
+    pub fn may_run(&self) -> bool {
+        !self.terminal
+    }
+}

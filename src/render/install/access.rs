@@ -1,0 +1,109 @@
+//! Who the operator is and what it may do; what people may do with missions.
+
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
+
+use super::{Object, cluster_wide, labels, namespaced, strings, words};
+use crate::api::names::{OPERATOR, OPERATOR_NAMESPACE};
+
+const GROUP: &str = "lazarus-pit.io";
+const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
+/// The operator's namespace. Its pods need no privileges, so none are allowed.
+pub(super) fn namespace() -> Namespace {
+    let mut namespace = Namespace { metadata: cluster_wide(OPERATOR_NAMESPACE), ..Namespace::default() };
+    let mut labels = labels();
+    labels.extend(strings([
+        ("pod-security.kubernetes.io/enforce", "restricted"),
+        ("pod-security.kubernetes.io/audit", "restricted"),
+        ("pod-security.kubernetes.io/warn", "restricted"),
+    ]));
+    namespace.metadata.labels = Some(labels);
+    namespace
+}
+
+/// The operator's service account with its rights, and the roles for people.
+pub(super) fn objects() -> [Object; 7] {
+    [
+        Object::ServiceAccount(Box::new(ServiceAccount { metadata: namespaced(OPERATOR), ..ServiceAccount::default() })),
+        Object::ClusterRole(Box::new(operator())),
+        Object::ClusterRoleBinding(Box::new(ClusterRoleBinding {
+            metadata: cluster_wide(OPERATOR),
+            role_ref: role("ClusterRole"),
+            subjects: Some(vec![subject()]),
+        })),
+        Object::Role(Box::new(election())),
+        Object::RoleBinding(Box::new(RoleBinding {
+            metadata: namespaced(OPERATOR),
+            role_ref: role("Role"),
+            subjects: Some(vec![subject()]),
+        })),
+        Object::ClusterRole(Box::new(viewer())),
+        Object::ClusterRole(Box::new(editor())),
+    ]
+}
+
+/// The calls the operator makes, and no others: it can't change a mission's spec, read a Secret or update a pod.
+fn operator() -> ClusterRole {
+    let rules = vec![
+        rule(GROUP, ["missioncells", "agentpolicies"], ["get", "list", "watch"]),
+        rule(GROUP, ["missioncells/status"], ["patch"]),
+        // Lets it make pods whose owner reference blocks the owner's deletion.
+        rule(GROUP, ["missioncells/finalizers"], ["update"]),
+        rule("", ["pods"], ["get", "list", "watch", "create", "delete"]),
+        rule("events.k8s.io", ["events"], ["create", "patch"]),
+    ];
+    ClusterRole { metadata: cluster_wide(OPERATOR), rules: Some(rules), ..ClusterRole::default() }
+}
+
+/// The Lease by which replicas agree on a leader. A `create` has no name to check, so it stands alone.
+fn election() -> Role {
+    let mut existing = rule("coordination.k8s.io", ["leases"], ["get", "update"]);
+    existing.resource_names = Some(words([OPERATOR]));
+    Role { metadata: namespaced(OPERATOR), rules: Some(vec![existing, rule("coordination.k8s.io", ["leases"], ["create"])]) }
+}
+
+/// Reading missions: part of the cluster's own roles `view`, `edit` and `admin`.
+fn viewer() -> ClusterRole {
+    let rules = vec![
+        rule(GROUP, ["missioncells", "agentpolicies"], ["get", "list", "watch"]),
+        rule(GROUP, ["missioncells/status"], ["get"]),
+    ];
+    aggregated("lazarus-view", ["view", "edit", "admin"], rules)
+}
+
+/// Writing missions: part of `edit` and `admin`. A MissionCell also needs `create` on pods; see the admission rules.
+fn editor() -> ClusterRole {
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+    let rules = vec![rule(GROUP, ["missioncells", "agentpolicies"], verbs), rule(GROUP, ["missioncells/status"], ["get"])];
+    aggregated("lazarus-edit", ["edit", "admin"], rules)
+}
+
+fn aggregated<const N: usize>(name: &str, into: [&str; N], rules: Vec<PolicyRule>) -> ClusterRole {
+    let mut metadata = cluster_wide(name);
+    let aggregation = into.map(|role| (format!("{RBAC_GROUP}/aggregate-to-{role}"), "true".to_owned()));
+    metadata.labels.get_or_insert_default().extend(aggregation);
+    ClusterRole { metadata, rules: Some(rules), ..ClusterRole::default() }
+}
+
+fn rule<const R: usize, const V: usize>(group: &str, resources: [&str; R], verbs: [&str; V]) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(words([group])),
+        resources: Some(words(resources)),
+        verbs: words(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+fn role(kind: &str) -> RoleRef {
+    RoleRef { api_group: Some(RBAC_GROUP.into()), kind: kind.into(), name: OPERATOR.into() }
+}
+
+fn subject() -> Subject {
+    Subject {
+        kind: "ServiceAccount".into(),
+        name: OPERATOR.into(),
+        namespace: Some(OPERATOR_NAMESPACE.into()),
+        ..Subject::default()
+    }
+}

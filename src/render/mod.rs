@@ -1,0 +1,6 @@
+//! From decisions to objects: pure functions that can't fail, without a client and without a clock.
+
+pub mod install;
+mod pod;
+
+pub use pod::pod;

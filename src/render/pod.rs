@@ -1,0 +1,170 @@
+//! The pod of an incarnation.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapKeySelector, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, LocalObjectReference, Pod,
+    PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecretKeySelector, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+
+use crate::api::quantity::Amount;
+use crate::api::{AgentSpec, ConfigFile, EnvSource, KeyRef, MissionCell, Port, Protocol, Resources, names};
+use crate::decide::template_hash;
+use crate::observe::Cell;
+
+/// The pod of an agent's incarnation number `attempt`.
+#[must_use]
+pub fn pod(cell: &Cell, agent: &AgentSpec, attempt: i64) -> Pod {
+    Pod { metadata: metadata(cell, agent, attempt), spec: Some(spec(cell, agent)), status: None }
+}
+
+fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64) -> ObjectMeta {
+    let labels = [
+        (names::CELL, cell.name.clone()),
+        (names::AGENT, agent.name.clone()),
+        (names::ATTEMPT, attempt.to_string()),
+        ("app.kubernetes.io/name", agent.name.clone()),
+        ("app.kubernetes.io/part-of", cell.name.clone()),
+        ("app.kubernetes.io/managed-by", names::OPERATOR.into()),
+    ];
+    let annotations = [
+        (names::TEMPLATE, template_hash(cell, agent)),
+        // Argo CD takes a running pod with restartPolicy Never for one that never gets ready.
+        ("argocd.argoproj.io/ignore-restart-policy", "true".into()),
+    ];
+    ObjectMeta {
+        name: Some(names::pod_name(&cell.name, &cell.uid, &agent.name, attempt)),
+        namespace: Some(cell.namespace.clone()),
+        labels: Some(owned(labels)),
+        annotations: Some(owned(annotations)),
+        owner_references: Some(vec![OwnerReference {
+            api_version: MissionCell::api_version(&()).into(),
+            kind: MissionCell::kind(&()).into(),
+            name: cell.name.clone(),
+            uid: cell.uid.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn spec(cell: &Cell, agent: &AgentSpec) -> PodSpec {
+    let files = agent.config_files.as_deref().unwrap_or_default();
+    let secrets = cell.spec.image_pull_secrets.as_ref();
+    PodSpec {
+        containers: vec![container(cell, agent)],
+        // Whether a dead agent comes back is decided here, not by the kubelet.
+        restart_policy: Some("Never".into()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        image_pull_secrets: secrets
+            .map(|secrets| secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() }).collect()),
+        node_selector: cell.spec.node_selector.clone(),
+        runtime_class_name: agent.runtime_class_name.clone(),
+        termination_grace_period_seconds: agent.termination_grace_period_seconds,
+        security_context: Some(PodSecurityContext {
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
+            ..PodSecurityContext::default()
+        }),
+        volumes: some(files.iter().enumerate().map(|(index, file)| volume(index, file)).collect()),
+        ..PodSpec::default()
+    }
+}
+
+fn container(cell: &Cell, agent: &AgentSpec) -> Container {
+    let files = agent.config_files.as_deref().unwrap_or_default();
+    let own = [
+        ("LAZARUS_CELL", cell.name.as_str()),
+        ("LAZARUS_CELL_UID", &cell.uid),
+        ("LAZARUS_AGENT", &agent.name),
+        ("LAZARUS_ROLE", agent.role.unwrap_or_default().as_str()),
+    ];
+    let own = own.map(|(name, value)| EnvVar { name: name.into(), value: Some(value.into()), value_from: None });
+    let user = agent.env.iter().flatten().map(|variable| EnvVar {
+        name: variable.name.clone(),
+        value: variable.value.clone(),
+        value_from: variable.value_from.as_ref().map(source),
+    });
+    Container {
+        name: names::AGENT_CONTAINER.into(),
+        image: Some(agent.image.clone()),
+        command: agent.command.clone(),
+        args: agent.args.clone(),
+        working_dir: agent.working_dir.clone(),
+        env: Some(own.into_iter().chain(user).collect()),
+        ports: agent.ports.as_ref().map(|ports| ports.iter().map(port).collect()),
+        resources: agent.resources.as_ref().map(resources),
+        volume_mounts: some(files.iter().enumerate().map(|(index, file)| mount(index, file)).collect()),
+        // What the agent said last explains its death, also if it wrote no termination message.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        ..Container::default()
+    }
+}
+
+fn source(source: &EnvSource) -> EnvVarSource {
+    let EnvSource { secret_key_ref, config_map_key_ref } = source;
+    EnvVarSource {
+        secret_key_ref: secret_key_ref.clone().map(|KeyRef { name, key, optional }| SecretKeySelector { name, key, optional }),
+        config_map_key_ref: config_map_key_ref.clone().map(|KeyRef { name, key, optional }| ConfigMapKeySelector {
+            name,
+            key,
+            optional,
+        }),
+        ..EnvVarSource::default()
+    }
+}
+
+fn port(port: &Port) -> ContainerPort {
+    let protocol = port.protocol.map(|protocol| match protocol {
+        Protocol::Tcp => "TCP".into(),
+        Protocol::Udp => "UDP".into(),
+    });
+    ContainerPort {
+        name: Some(port.name.clone()),
+        // The CRD admits 1 to 65535; anything else would be refused by the API server as 0 is.
+        container_port: i32::try_from(port.container_port).unwrap_or(0),
+        protocol,
+        ..ContainerPort::default()
+    }
+}
+
+fn resources(resources: &Resources) -> ResourceRequirements {
+    let amounts = |amounts: &BTreeMap<String, Amount>| {
+        amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.to_text()))).collect()
+    };
+    ResourceRequirements {
+        requests: resources.requests.as_ref().map(amounts),
+        limits: resources.limits.as_ref().map(amounts),
+        claims: None,
+    }
+}
+
+fn volume(index: usize, file: &ConfigFile) -> Volume {
+    Volume {
+        name: format!("config-{index}"),
+        config_map: Some(ConfigMapVolumeSource { name: file.config_map.clone(), ..ConfigMapVolumeSource::default() }),
+        ..Volume::default()
+    }
+}
+
+fn mount(index: usize, file: &ConfigFile) -> VolumeMount {
+    VolumeMount {
+        name: format!("config-{index}"),
+        mount_path: file.mount_path.clone(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
+}
+
+fn owned<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
+    pairs.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+// An empty list in a manifest is drift for whoever compares manifests.
+fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
+    Some(items).filter(|items| !items.is_empty())
+}

@@ -1,0 +1,211 @@
+//! What holds in every history, whatever happens to pods, specs and the operator.
+
+use chrono::TimeDelta;
+use lazarus::api::{AgentPolicySpec, AgentSpec, AgentState, Completion, MissionCell, MissionCellSpec, Outcome, Restart, Revive};
+use proptest::prelude::*;
+
+use super::world::{World, policy};
+
+const AGENTS: [&str; 3] = ["scout", "relay", "scribe"];
+const ATTEMPTS: i64 = 2;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Run(usize),
+    Schedule(usize),
+    Exit(usize, i64),
+    ImagePull(usize),
+    Delete(usize),
+    Disrupt(usize),
+    Vanish(usize),
+    Edit(usize, u8),
+    Remove(usize),
+    Add(usize),
+    PolicyGone,
+    Policy(bool),
+    Wait(i64),
+    /// The operator dies after this many writes and starts anew.
+    Crash(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let agent = 0..AGENTS.len();
+    let event = prop_oneof![
+        8 => agent.clone().prop_map(Event::Run),
+        2 => agent.clone().prop_map(Event::Schedule),
+        6 => (agent.clone(), prop_oneof![Just(0_i64), Just(1), Just(137)]).prop_map(|(agent, code)| Event::Exit(agent, code)),
+        1 => agent.clone().prop_map(Event::ImagePull),
+        2 => agent.clone().prop_map(Event::Delete),
+        1 => agent.clone().prop_map(Event::Disrupt),
+        1 => agent.clone().prop_map(Event::Vanish),
+        2 => (agent.clone(), 0_u8..3).prop_map(|(agent, version)| Event::Edit(agent, version)),
+        1 => agent.clone().prop_map(Event::Remove),
+        1 => agent.prop_map(Event::Add),
+        1 => Just(Event::PolicyGone),
+        2 => any::<bool>().prop_map(Event::Policy),
+        6 => (1_i64..700).prop_map(Event::Wait),
+        3 => (0_usize..5).prop_map(Event::Crash),
+    ];
+    prop::collection::vec(event, 1..60)
+}
+
+fn spec(name: &str, version: u8) -> AgentSpec {
+    let completion = match name {
+        "scout" => Completion::Required,
+        "relay" => Completion::Service,
+        _ => Completion::Optional,
+    };
+    AgentSpec { name: name.into(), image: format!("image:{version}"), completion: Some(completion), ..AgentSpec::default() }
+}
+
+fn always(revive: bool) -> AgentPolicySpec {
+    AgentPolicySpec {
+        revive: Some(if revive { Revive::Always } else { Revive::Never }),
+        restart: Some(Restart { max_attempts: Some(ATTEMPTS), backoff_seconds: Some(10), ..Restart::default() }),
+    }
+}
+
+fn world() -> World {
+    let spec = MissionCellSpec {
+        mission: "m".into(),
+        policy_ref: Some(lazarus::api::ObjectName { name: "careful".into() }),
+        agents: AGENTS.iter().map(|name| spec(name, 0)).collect(),
+        ..MissionCellSpec::default()
+    };
+    World::new(MissionCell::new("cell", spec), Some(policy(always(true))))
+}
+
+fn happen(world: &mut World, event: &Event) -> usize {
+    let pod = |world: &World, agent: usize| world.pod_of(AGENTS[agent]);
+    let live = |world: &World, agent: usize| {
+        pod(world, agent)
+            .filter(|name| world.pods[name]["status"]["phase"] != "Succeeded" && world.pods[name]["status"]["phase"] != "Failed")
+    };
+    match *event {
+        Event::Run(agent) => live(world, agent).into_iter().for_each(|name| world.running(&name)),
+        Event::Schedule(agent) => live(world, agent).into_iter().for_each(|name| world.schedule(&name)),
+        Event::ImagePull(agent) => live(world, agent).into_iter().for_each(|name| world.waiting(&name, "ErrImagePull", "no")),
+        Event::Exit(agent, code) => live(world, agent).into_iter().for_each(|name| {
+            world.exit(&name, code);
+            if world.pods[&name]["metadata"].get("deletionTimestamp").is_some() && code == 0 {
+                world.pods.remove(&name);
+            }
+        }),
+        Event::Delete(agent) => pod(world, agent).into_iter().for_each(|name| world.request_deletion(&name)),
+        Event::Disrupt(agent) => live(world, agent).into_iter().for_each(|name| {
+            world.condition(&name, "DisruptionTarget", "True", "EvictionByEvictionAPI", "");
+            world.request_deletion(&name);
+        }),
+        Event::Vanish(agent) => pod(world, agent).into_iter().for_each(|name| drop(world.pods.remove(&name))),
+        Event::Edit(agent, version) => world.edit(|cell| {
+            if let Some(found) = cell.spec.agents.iter_mut().find(|spec| spec.name == AGENTS[agent]) {
+                *found = spec(AGENTS[agent], version);
+            }
+        }),
+        Event::Remove(agent) if world.cell.spec.agents.len() > 1 => {
+            world.edit(|cell| cell.spec.agents.retain(|spec| spec.name != AGENTS[agent]));
+        }
+        Event::Remove(_) => {}
+        Event::Add(agent) => {
+            if !world.cell.spec.agents.iter().any(|spec| spec.name == AGENTS[agent]) {
+                world.edit(|cell| cell.spec.agents.push(spec(AGENTS[agent], 0)));
+            }
+        }
+        Event::PolicyGone => world.policy = None,
+        Event::Policy(revive) => world.policy = Some(policy(always(revive))),
+        Event::Wait(seconds) => world.now += TimeDelta::seconds(seconds),
+        Event::Crash(writes) => return writes,
+    }
+    usize::MAX
+}
+
+/// Decides and applies until nothing is left to do, or until the operator dies.
+fn reconcile(world: &mut World, mut writes: usize) -> Result<(), TestCaseError> {
+    for _ in 0..24 {
+        let plan = world.plan();
+        prop_assert_eq!(&plan, &world.plan(), "the same snapshot and time give the same plan");
+        prop_assert!(plan.actions.is_empty() || plan.status.is_none());
+        prop_assert!(plan.recheck_at.is_none_or(|at| at > world.now) || !plan.actions.is_empty() || plan.status.is_some());
+        if plan.actions.is_empty() && plan.status.is_none() {
+            return Ok(());
+        }
+        for action in &plan.actions {
+            if writes == 0 {
+                return Ok(());
+            }
+            writes -= 1;
+            world.act(action);
+            at_most_one(world)?;
+        }
+        if let Some(status) = plan.status {
+            if writes == 0 {
+                return Ok(());
+            }
+            writes -= 1;
+            prop_assert_ne!(&status, &world.status(), "no write without a change");
+            attempts(world, &status)?;
+            world.write(status);
+        }
+    }
+    Err(TestCaseError::fail(format!("does not settle: {:#?}", world.plan())))
+}
+
+fn at_most_one(world: &World) -> Result<(), TestCaseError> {
+    for (agent, pods) in world.may_run() {
+        prop_assert!(pods.len() <= 1, "{} may run as {:?}", agent, pods);
+    }
+    Ok(())
+}
+
+fn attempts(world: &World, new: &lazarus::api::MissionCellStatus) -> Result<(), TestCaseError> {
+    for agent in &new.agents {
+        prop_assert!(agent.deaths <= ATTEMPTS + 1, "{} died {} times in a row", agent.name, agent.deaths);
+        let before = world.status();
+        let Some(before) = before.agents.iter().find(|before| before.name == agent.name) else { continue };
+        prop_assert!(agent.attempt >= before.attempt, "incarnations are counted upwards");
+        let charged =
+            agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Died) && agent.last_end != before.last_end;
+        prop_assert!(charged || agent.deaths <= before.deaths, "only a death uses an attempt");
+        // A death that is one too many is followed by nothing, unless the spec is another one.
+        if before.state == AgentState::Dead && agent.deaths > ATTEMPTS {
+            prop_assert_eq!(agent.attempt, before.attempt);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, rng_seed: proptest::test_runner::RngSeed::Fixed(20_260_101), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_promises(events in events()) {
+        let mut world = world();
+        reconcile(&mut world, usize::MAX)?;
+        for event in &events {
+            let writes = happen(&mut world, event);
+            reconcile(&mut world, writes)?;
+            if writes != usize::MAX {
+                reconcile(&mut world, usize::MAX)?;
+            }
+            at_most_one(&world)?;
+        }
+        // Left alone with a working cluster, every mission comes to rest with its agents alive, done or given up.
+        world.policy = Some(policy(always(true)));
+        for _ in 0..12 {
+            for agent in AGENTS {
+                let Some(name) = world.pod_of(agent) else { continue };
+                if world.pods[&name]["metadata"].get("deletionTimestamp").is_some() {
+                    world.pods.remove(&name);
+                } else if !matches!(world.pods[&name]["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+                    world.running(&name);
+                }
+            }
+            world.now += TimeDelta::seconds(700);
+            reconcile(&mut world, usize::MAX)?;
+        }
+        for agent in &world.status().agents {
+            prop_assert!(matches!(agent.state, AgentState::Alive | AgentState::Done | AgentState::Dead), "{agent:#?}");
+        }
+        prop_assert_eq!(world.status().observed_generation, world.cell.metadata.generation);
+    }
+}

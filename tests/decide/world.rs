@@ -1,0 +1,176 @@
+//! A cluster of one mission: stores what is applied, and pods as JSON that a scripted kubelet changes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kube::ResourceExt;
+use lazarus::api::{AgentPolicy, AgentPolicySpec, MissionCell, MissionCellStatus};
+use lazarus::decide::{Action, Plan, decide};
+use lazarus::observe::pod::SlimPod;
+use lazarus::observe::{Cell, PolicySource, Refusal, Snapshot};
+use lazarus::render;
+use lazarus::runtime::config::Config;
+use lazarus::runtime::time::to_time;
+use serde_json::{Value, json};
+
+pub struct World {
+    pub cell: MissionCell,
+    pub policy: Option<AgentPolicy>,
+    pub pods: BTreeMap<String, Value>,
+    pub refusals: BTreeMap<String, Refusal>,
+    pub now: DateTime<Utc>,
+    made: usize,
+}
+
+impl World {
+    pub fn new(mut cell: MissionCell, policy: Option<AgentPolicy>) -> Self {
+        cell.metadata.uid = Some("cell-uid".into());
+        cell.metadata.namespace = Some("missions".into());
+        cell.metadata.generation = Some(1);
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        Self { cell, policy, pods: BTreeMap::new(), refusals: BTreeMap::new(), now, made: 0 }
+    }
+
+    pub fn status(&self) -> MissionCellStatus {
+        self.cell.status.clone().unwrap_or_default()
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let cell = &self.cell;
+        let named = cell.spec.policy_ref.as_ref().map(|reference| reference.name.clone());
+        let policy = match (&self.policy, named) {
+            (Some(policy), _) => PolicySource::Found(policy.name_any(), policy.spec.clone()),
+            (None, Some(name)) => PolicySource::Missing(name),
+            (None, None) => PolicySource::BuiltIn,
+        };
+        let pods = self.pods.values().map(|pod| serde_json::from_value::<SlimPod>(pod.clone()).unwrap().view()).collect();
+        Snapshot {
+            cell: Cell {
+                name: cell.name_any(),
+                namespace: "missions".into(),
+                uid: cell.uid().unwrap(),
+                generation: cell.metadata.generation.unwrap(),
+                deleting: cell.metadata.deletion_timestamp.is_some(),
+                spec: cell.spec.clone(),
+                status: self.status(),
+            },
+            policy,
+            defaults: Config::default().defaults,
+            pods,
+            refusals: self.refusals.clone(),
+        }
+    }
+
+    pub fn plan(&self) -> Plan {
+        decide(&self.snapshot(), self.now)
+    }
+
+    pub fn act(&mut self, action: &Action) {
+        match action {
+            Action::Create { agent, attempt } => {
+                let snapshot = self.snapshot();
+                let spec = self.cell.spec.agents.iter().find(|spec| spec.name == *agent).expect("an agent of the spec");
+                let pod = render::pod(&snapshot.cell, spec, *attempt);
+                let name = pod.name_any();
+                let mut pod = serde_json::to_value(pod).unwrap();
+                self.made += 1;
+                pod["metadata"]["uid"] = json!(format!("uid-{}", self.made));
+                pod["metadata"]["creationTimestamp"] = json!(to_time(self.now));
+                pod["status"] = json!({ "phase": "Pending" });
+                self.pods.entry(name).or_insert(pod);
+            }
+            Action::Delete { pod, uid, .. } => {
+                if self.pods.get(pod).is_some_and(|pod| pod["metadata"]["uid"] == *uid) {
+                    self.request_deletion(&pod.clone());
+                }
+            }
+        }
+    }
+
+    pub fn write(&mut self, status: MissionCellStatus) {
+        // As the API server stores it.
+        self.cell.status = serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap();
+    }
+
+    pub fn request_deletion(&mut self, name: &str) {
+        let grace = 30;
+        let due = to_time(self.now + TimeDelta::seconds(grace));
+        let pod = self.pods.get_mut(name).expect("the pod");
+        if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) || pod["spec"].get("nodeName").is_none() {
+            // Nothing runs: the API server and the kubelet let it go at once.
+            self.pods.remove(name);
+            return;
+        }
+        pod["metadata"]["deletionTimestamp"] = json!(due);
+        pod["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+    }
+
+    /// The newest pod of an agent.
+    pub fn pod_of(&self, agent: &str) -> Option<String> {
+        let is_its = |pod: &&Value| pod["metadata"]["labels"]["lazarus-pit.io/agent"] == agent;
+        let attempt = |pod: &&Value| {
+            pod["metadata"]["labels"]["lazarus-pit.io/attempt"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        let newest = self.pods.values().filter(is_its).max_by_key(attempt)?;
+        newest["metadata"]["name"].as_str().map(Into::into)
+    }
+
+    pub fn running(&mut self, name: &str) {
+        let now = to_time(self.now);
+        self.schedule(name);
+        let pod = self.pods.get_mut(name).unwrap();
+        pod["status"]["phase"] = json!("Running");
+        pod["status"]["containerStatuses"] = json!([{ "name": "agent", "state": { "running": { "startedAt": now } } }]);
+    }
+
+    pub fn schedule(&mut self, name: &str) {
+        let pod = self.pods.get_mut(name).unwrap();
+        pod["spec"]["nodeName"] = json!("node-1");
+        self.condition(name, "PodScheduled", "True", "", "");
+    }
+
+    pub fn waiting(&mut self, name: &str, reason: &str, message: &str) {
+        self.schedule(name);
+        let state = json!({ "waiting": { "reason": reason, "message": message } });
+        self.pods.get_mut(name).unwrap()["status"]["containerStatuses"] = json!([{ "name": "agent", "state": state }]);
+    }
+
+    pub fn exit(&mut self, name: &str, code: i64) {
+        let now = to_time(self.now);
+        let pod = self.pods.get_mut(name).unwrap();
+        let started = pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"].clone();
+        let (phase, reason) = if code == 0 { ("Succeeded", "Completed") } else { ("Failed", "Error") };
+        pod["status"]["phase"] = json!(phase);
+        let ended = json!({ "exitCode": code, "reason": reason, "startedAt": started, "finishedAt": now });
+        pod["status"]["containerStatuses"] = json!([{ "name": "agent", "state": { "terminated": ended } }]);
+    }
+
+    pub fn condition(&mut self, name: &str, r#type: &str, status: &str, reason: &str, message: &str) {
+        let now = to_time(self.now);
+        let pod = self.pods.get_mut(name).unwrap();
+        let condition =
+            json!({ "type": r#type, "status": status, "reason": reason, "message": message, "lastTransitionTime": now });
+        let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.retain(|condition| condition["type"] != r#type);
+        conditions.push(condition);
+        pod["status"]["conditions"] = json!(conditions);
+    }
+
+    /// Agents with the pods of each that may be running or may start.
+    pub fn may_run(&self) -> BTreeMap<String, Vec<String>> {
+        let mut agents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for pod in self.snapshot().pods.into_iter().filter(lazarus::observe::Pod::may_run) {
+            agents.entry(pod.agent).or_default().push(pod.name);
+        }
+        agents
+    }
+
+    pub fn edit(&mut self, change: impl FnOnce(&mut MissionCell)) {
+        change(&mut self.cell);
+        *self.cell.metadata.generation.as_mut().unwrap() += 1;
+    }
+}
+
+pub fn policy(spec: AgentPolicySpec) -> AgentPolicy {
+    AgentPolicy::new("careful", spec)
+}
