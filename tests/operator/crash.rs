@@ -79,7 +79,7 @@ async fn the_other_replica_takes_over_and_the_mission_goes_on() {
     };
     let earlier = restarts(&pods(&client).await);
     assert!(kill(&client, pod_of(&leader)).await);
-    let successor = leader_other_than(&client, &[leader.clone()]).await;
+    let successor = leader_other_than(&client, std::slice::from_ref(&leader)).await;
     assert_ne!(successor, leader);
     soon("the killed process was restarted in its pod", async || restarts(&pods(&client).await) == earlier + 1).await;
     assert_eq!(before, ["scout", "relay"].map(|name| stage.uid(name)), "agents don't notice");

@@ -39,7 +39,7 @@ async fn an_upgrade_restarts_no_agent() {
     let leader = well(&client).await;
     operator(&["rollout", "restart", "deployment", NAME]);
     rolled_out();
-    let second = leader_other_than(&client, &[leader.clone()]).await;
+    let second = leader_other_than(&client, std::slice::from_ref(&leader)).await;
     untouched(&stage, &before).await;
 
     harm.changes();
