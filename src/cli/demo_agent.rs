@@ -1,13 +1,91 @@
-//! `lazarus demo-agent`.
+//! `lazarus demo-agent`: an agent for trying missions out. It only pretends to work, but it lives and dies like a real one.
+
+mod work;
+
+use std::time::Duration;
+
+use clap::{Subcommand, ValueEnum};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::Error;
+use work::{Ending, Orders};
 
 /// Run as a demo agent that works until it is told to hang, crash or exit
+///
+/// It obeys signals: SIGUSR1 = hang, SIGUSR2 = crash, SIGINT = exit with its work done, SIGTERM = stop in good order.
 #[derive(clap::Args)]
-pub struct Arguments {}
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// End after this time, 0 to 86400 seconds [default: work until told otherwise]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    work_seconds: Option<u32>,
+
+    /// Exit code of the end after --work-seconds; anything but 0 is a death
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "work_seconds")]
+    exit_code: u8,
+
+    /// Go on working when asked to stop, so that only SIGKILL ends it
+    #[arg(long)]
+    ignore_sigterm: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Tell(Tell),
+}
+
+/// Tell a running demo agent what to do
+#[derive(clap::Args)]
+struct Tell {
+    #[arg(value_enum)]
+    what: What,
+
+    /// Process of the demo agent; in its container it is 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+    pid: i32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Stop working, but stay alive
+    Hang,
+    /// Die with exit code 1
+    Crash,
+    /// End with the work done, exit code 0
+    Exit,
+}
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        Err("not built yet".into())
+        let Self { command, work_seconds, exit_code, ignore_sigterm } = self;
+        if let Some(Command::Tell(tell)) = command {
+            return tell.run();
+        }
+        let orders = Orders { work: work_seconds.map(|seconds| Duration::from_secs(seconds.into())), ignore_sigterm };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        match runtime.block_on(work::work(&orders))? {
+            Ending::WorkDone if exit_code != 0 => {
+                eprintln!("giving up with exit code {exit_code}");
+                std::process::exit(exit_code.into());
+            }
+            Ending::WorkDone | Ending::Told | Ending::Stopped => Ok(()),
+            Ending::Crashed => Err("told to crash: the agent dies".into()),
+        }
+    }
+}
+
+impl Tell {
+    fn run(self) -> Result<(), Error> {
+        let signal = match self.what {
+            What::Hang => Signal::USR1,
+            What::Crash => Signal::USR2,
+            What::Exit => Signal::INT,
+        };
+        let pid = Pid::from_raw(self.pid).ok_or("0 is no process")?;
+        kill_process(pid, signal).map_err(|error| format!("cannot tell process {}: {error}", self.pid))?;
+        Ok(())
     }
 }
