@@ -166,7 +166,7 @@ async fn quarantine(invalid: &InvalidObject, context: &Context) -> Requeue {
     if context.memory.quarantine(meta.uid.as_deref().unwrap_or_default()) {
         tracing::error!(namespace, cell = name, error = invalid.error, "quarantined: the object can't be understood");
         let message = format!("this operator can't understand the object: {}", invalid.error);
-        if let Err(error) = report::quarantine(&context.guarded, &namespace, &name, &message, context.clock.now()).await {
+        if let Err(error) = report::quarantine(&context.guarded, meta, &message, context.clock.now()).await {
             tracing::warn!(%error, namespace, cell = name, "cannot say in its status that the object is quarantined");
         }
         let object = k8s_openapi::api::core::v1::ObjectReference {

@@ -1,7 +1,7 @@
 //! The status patch: the whole status, if it is still the one that the decision was made from.
 
 use chrono::{DateTime, Utc};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 
@@ -35,13 +35,8 @@ pub async fn patch(guarded: &Guarded, cell: &Cell, resource_version: &str, statu
 ///
 /// # Errors
 /// The object changed meanwhile, or the write failed.
-pub async fn quarantine(
-    guarded: &Guarded,
-    namespace: &str,
-    name: &str,
-    message: &str,
-    now: DateTime<Utc>,
-) -> Result<(), WriteError> {
+pub async fn quarantine(guarded: &Guarded, object: &ObjectMeta, message: &str, now: DateTime<Utc>) -> Result<(), WriteError> {
+    let (namespace, name) = (object.namespace.as_deref().unwrap_or_default(), object.name.as_deref().unwrap_or_default());
     let condition = Condition {
         type_: ConditionType::Ready.as_str().into(),
         status: "False".into(),
@@ -54,9 +49,12 @@ pub async fn quarantine(
         Api::<DynamicObject>::namespaced_with(guarded.reader().clone(), namespace, &ApiResource::erase::<MissionCell>(&()));
     let parameters = PatchParams { field_manager: Some(names::OPERATOR.into()), ..PatchParams::default() };
     // Only the conditions: what else the status says was true when it was written.
-    let patch = Patch::Merge(json!({ "status": { "conditions": [condition] } }));
-    let call = cells.patch_status(name, &parameters, &patch);
-    guarded.write(Verb::PatchStatus, Kind::MissionCell, call).await.map(drop)
+    let patch = Patch::Merge(json!({
+        "metadata": { "resourceVersion": object.resource_version, "uid": object.uid },
+        "status": { "conditions": [condition] },
+    }));
+    let sent = cells.patch_status(name, &parameters, &patch);
+    guarded.write(Verb::PatchStatus, Kind::MissionCell, sent).await.map(drop)
 }
 
 // A merge patch keeps what it doesn't name, so what is no longer there is named with null.

@@ -1,5 +1,7 @@
 //! `decide` in a small simulated cluster: transcripts of scenarios, and properties over random histories.
 
+#![cfg(test)]
+
 mod properties;
 mod transcript;
 mod world;
