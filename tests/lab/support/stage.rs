@@ -68,7 +68,7 @@ impl Stage {
 
     /// Applies YAML with kubectl.
     pub fn apply_yaml(&self, text: &str) {
-        let arguments = ["apply", "--server-side", "-n", &self.namespace, "-f", "-"];
+        let arguments = ["apply", "--server-side", "--force-conflicts", "-n", &self.namespace, "-f", "-"];
         lab::kubectl(&arguments, text).unwrap();
     }
 
