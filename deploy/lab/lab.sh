@@ -89,13 +89,14 @@ supervisor() {
 }
 
 case ${1:-} in
-up | load | down | stop | start | signal | exec-node)
+up | load | down | stop | start | signal | exec-node | check)
 	[[ $EUID -eq 0 ]] || fail "a lab makes namespaces, mounts and cgroups: run this as root (sudo)"
 	;;
 esac
 case ${1:-} in
-up | build | image) require_packages ;;
+up | build | image | check) require_packages ;;
 esac
 require_go
+[[ ${1:-} == check ]] && exit
 lab=$(supervisor)
 exec "$lab" "$@"

@@ -40,9 +40,7 @@ async fn the_mission_succeeds_when_every_required_agent_is_done() {
         .await;
     stage.look(|mission| {
         assert!(mission.has(Ready, "True", Reason::MissionSucceeded) && mission.lacks(Reconciling));
-        for (name, outcome) in
-            [("writer", Outcome::Completed), ("editor", Outcome::Completed), ("library", Outcome::Stopped)]
-        {
+        for (name, outcome) in [("writer", Outcome::Completed), ("editor", Outcome::Completed), ("library", Outcome::Stopped)] {
             assert_eq!(mission.agent(name).last_end.unwrap().outcome, outcome, "{name}");
             assert_eq!((mission.agent(name).deaths, mission.agent(name).attempt), (0, 1), "{name}");
         }

@@ -132,9 +132,7 @@ async fn a_changed_agent_need_not_wait_for_its_backoff() {
     stage.apply(&cell).await;
     stage.until("the agent is alive", |mission| mission.alive("scout", 1)).await;
     stage.tell("scout", "crash");
-    stage
-        .until("it waits", |mission| mission.is_in("scout", lazarus::api::AgentState::Waiting, Reason::Backoff))
-        .await;
+    stage.until("it waits", |mission| mission.is_in("scout", lazarus::api::AgentState::Waiting, Reason::Backoff)).await;
     set(&mut cell, 0, "mended");
     stage.apply(&cell).await;
     stage.until("the mended agent is alive", |mission| mission.alive("scout", 2)).await;

@@ -65,9 +65,7 @@ async fn waits_double_up_to_the_longest() {
     let restart = Restart { backoff_seconds: Some(3), max_backoff_seconds: Some(6), ..quick(3).restart.unwrap() };
     stage.policy("default", AgentPolicySpec { restart: Some(restart), ..quick(3) }).await;
     stage.apply(&mission(CELL, [agent_that("scout", &["--work-seconds", "0", "--exit-code", "1"])])).await;
-    stage
-        .until("the agent is given up", |mission| mission.is_in("scout", AgentState::Dead, Reason::AttemptsExhausted))
-        .await;
+    stage.until("the agent is given up", |mission| mission.is_in("scout", AgentState::Dead, Reason::AttemptsExhausted)).await;
     let ends: Vec<_> = stage.look(|mission| mission.status().incidents.iter().map(|found| found.at.0.as_second()).collect());
     let [first, second, third, fourth] = ends[..] else { panic!("four deaths: {ends:?}") };
     // Less at most a tenth, and a second each for starting and for rounding; a busy machine may take longer.

@@ -5,7 +5,9 @@ use super::{lab, operator};
 /// Prints the changes that were seen, and what is there now.
 pub fn print(namespace: &str, history: &[String]) {
     println!("--- namespace {namespace}, what happened");
-    history.iter().for_each(|line| println!("{line}"));
+    for line in history {
+        println!("{line}");
+    }
     let show = |title: &str, arguments: &[&str]| {
         let text = lab::kubectl(arguments, "").unwrap_or_else(|complaint| complaint);
         println!("--- {title}\n{text}");
@@ -19,5 +21,7 @@ pub fn print(namespace: &str, history: &[String]) {
     let logs = logs.unwrap_or_else(|complaint| complaint);
     let about: Vec<_> = logs.lines().filter(|line| line.contains(namespace) || line.contains("ERROR")).collect();
     println!("--- the operator's log about it (of its last 400 lines)");
-    about.iter().skip(about.len().saturating_sub(60)).for_each(|line| println!("{line}"));
+    for line in about.iter().skip(about.len().saturating_sub(60)) {
+        println!("{line}");
+    }
 }

@@ -19,6 +19,8 @@ pub struct Scene {
     pub cells: BTreeMap<String, MissionCell>,
     /// Pods by UID.
     pub pods: BTreeMap<String, Pod>,
+    /// Name of every pod that was ever seen, by UID.
+    pub seen: BTreeMap<String, String>,
     /// One line for each change of a mission's agents or of a pod.
     pub history: Vec<String>,
     /// What the rules found.
@@ -66,6 +68,9 @@ impl Scene {
     }
 
     pub fn pod_event(&mut self, event: Event<Pod>) {
+        if let Event::InitApply(pod) | Event::Apply(pod) = &event {
+            self.seen.insert(pod.uid().unwrap_or_default(), pod.name_any());
+        }
         match event {
             Event::Init => self.listed_pods.clear(),
             Event::InitApply(pod) => drop(self.listed_pods.insert(pod.uid().unwrap_or_default(), pod)),

@@ -16,7 +16,7 @@ use super::scene::{Mission, Rule, Scene};
 use super::{lab, mission, operator, report};
 
 /// A lab on a busy machine is slow; what never happens is broken.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 /// Tests with one mission call it this.
 pub const CELL: &str = "watch";
 

@@ -10,15 +10,15 @@ use super::{lab, operator};
 /// The part of `lab.sh writes -o json` that tests read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Writes {
-    pub total: Count,
-    pub writes: BTreeMap<String, Count>,
+pub struct Report {
+    pub total: Tally,
+    pub writes: BTreeMap<String, Tally>,
     pub cells: Vec<CellWrites>,
     pub per_cell: BTreeMap<String, Spread>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Count {
+pub struct Tally {
     pub count: u64,
     pub refused: u64,
     pub conflicts: u64,
@@ -28,8 +28,8 @@ pub struct Count {
 #[derive(Debug, Deserialize)]
 pub struct CellWrites {
     pub cell: String,
-    pub writes: BTreeMap<String, Count>,
-    pub total: Count,
+    pub writes: BTreeMap<String, Tally>,
+    pub total: Tally,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Spread {
 }
 
 /// Counts writes to the namespace since a moment.
-pub fn since(moment: DateTime<Utc>, namespace: &str) -> Writes {
+pub fn since(moment: DateTime<Utc>, namespace: &str) -> Report {
     let moment = moment.to_rfc3339();
     let user = format!("system:serviceaccount:{}:{}", operator::NAMESPACE, operator::NAME);
     let arguments = ["writes", "--user", &user, "--since", &moment, "--namespace-prefix", namespace, "-o", "json"];

@@ -1,0 +1,105 @@
+# What can be done with this project. `make` lists it; docs/development.md tells more.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+target := $(or $(CARGO_TARGET_DIR),target)
+binary := $(target)/release/lazarus
+archive := $(target)/lazarus-pit.tar
+lab := deploy/lab/lab.sh
+go_modules := deploy/lab deploy/image
+export IMAGE_ARCHIVE := $(abspath $(archive))
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@printf '  %s\n' \
+		'LAB_DIR=DIR       another lab than .lab; several can run side by side' \
+		'TESTS=WORDS       for unit and e2e: only tests with these words in their name' \
+		'CLUSTER=current   for demo: the current context of kubectl, with IMAGE=REGISTRY/NAME:TAG' \
+		'SINCE=TIME NAMESPACE=PREFIX   for writes: what is counted, such as SINCE=2026-01-31T12:00:00Z'
+
+.PHONY: check
+check: ## Say what this machine lacks; as root on Debian, install its packages
+	@deploy/check.sh
+
+.PHONY: build
+build: ## The program as one static file, target/release/lazarus
+	@deploy/check.sh rust
+	cargo rustc --release --locked --bin lazarus -- -C target-feature=+crt-static
+
+.PHONY: image
+image: build ## The container image, target/lazarus-pit.tar, without Docker
+	$(lab) image $(binary) $(archive)
+
+.PHONY: generate
+generate: ## Write crds/ and deploy/install.yaml anew from the sources
+	UPDATE_GENERATED=1 cargo test --locked --test generated
+
+.PHONY: fmt clippy doc vet
+fmt:
+	cargo fmt --check
+clippy:
+	cargo clippy --locked --all-targets -- -D warnings
+doc:
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+vet:
+	@unformatted=$$(gofmt -l $(go_modules)); \
+		[[ -z $$unformatted ]] || { echo "not formatted (gofmt -w mends it):" $$unformatted; exit 1; }
+	for module in $(go_modules); do (cd $$module && go vet ./...); done
+
+.PHONY: lint
+lint: fmt clippy doc vet ## Formatting, lints and documentation
+
+.PHONY: unit-rust unit-go
+unit-rust:
+	cargo test --locked $(TESTS)
+unit-go:
+	for module in $(go_modules); do (cd $$module && go test -v ./...); done
+
+.PHONY: unit
+unit: unit-rust unit-go ## The tests that need no cluster
+
+.PHONY: lab
+lab: ## Start the local Kubernetes in .lab; nothing happens if it is up
+	@$(lab) up
+
+.PHONY: lab-down
+lab-down: ## End it, with all its data
+	@$(lab) down
+
+.PHONY: install
+install: image lab ## The operator of this working tree into the lab
+	@deploy/install.sh
+
+# Tests of missions wait for clocks and the kubelet, so many run side by side; those that harm the operator take turns.
+.PHONY: e2e-admission e2e-lab e2e-operator
+e2e-admission:
+	cargo test --locked --test admission -- --ignored $(TESTS)
+e2e-lab:
+	cargo test --locked --test lab -- --ignored --test-threads=6 $(TESTS)
+e2e-operator:
+	cargo test --locked --test operator -- --ignored --test-threads=1 $(TESTS)
+
+.PHONY: e2e
+e2e: install e2e-admission e2e-lab e2e-operator ## The tests that need the lab, in the lab of `make lab`
+
+.PHONY: test
+test: ## Everything above, in a lab of its own; ends with one line of numbers
+	@deploy/test.sh
+
+.PHONY: demo
+demo: ## Watch an agent die and come back, in the lab
+	@deploy/demo.sh
+
+.PHONY: demo-down
+demo-down: ## Remove what the demo left running
+	@deploy/demo.sh down
+
+.PHONY: writes
+writes: ## What the operator wrote to the lab's API server
+	@$(lab) writes --user system:serviceaccount:lazarus-pit:lazarus-operator \
+		$(if $(SINCE),--since $(SINCE)) $(if $(NAMESPACE),--namespace-prefix $(NAMESPACE))
