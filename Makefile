@@ -36,8 +36,8 @@ image: build ## The container image, target/lazarus-pit.tar, without Docker
 	$(lab) image $(binary) $(archive)
 
 .PHONY: generate
-generate: ## Write crds/ and deploy/install.yaml anew from the sources
-	UPDATE_GENERATED=1 cargo test --locked --test generated
+generate: ## Write the generated files anew: crds, install.yaml, reference pages, transcripts
+	UPDATE_GENERATED=1 cargo test --locked --test decide --test generated --test reference
 
 .PHONY: fmt clippy doc vet
 fmt:

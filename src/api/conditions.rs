@@ -47,7 +47,7 @@ words! {
 
     /// Reasons of conditions and of agents' states.
     Reason {
-        AgentsAlive = "Every agent is alive.",
+        AgentsAlive = "Every agent is alive or done.",
         Degraded = "Every agent that the mission needs is alive, but an optional one is not.",
         Starting = "Agents are being started.",
         MissionSucceeded = "All required agents did their work.",

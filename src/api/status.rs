@@ -55,7 +55,7 @@ pub struct AgentStatus {
     /// The state in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Number of the current incarnation, from 1; part of the pod's name.
+    /// Number of the current incarnation, from 1, part of the pod's name; 0 before the first.
     pub attempt: i64,
     /// Pod of the current incarnation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +74,10 @@ pub struct AgentStatus {
     pub since: Option<Time>,
     /// Deaths in a row, each of which used one attempt; disruptions don't count.
     pub deaths: i64,
+    /// The current incarnation is made from a changed spec that has not proven itself: should it stay dead, no other
+    /// agent is replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trial: bool,
     /// How often the agent was brought back after a death or a disruption.
     pub revived: i64,
     /// How the last incarnation ended.

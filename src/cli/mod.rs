@@ -7,7 +7,7 @@ mod operator;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Keeps missions of AI agents alive on Kubernetes.
 #[derive(Parser)]
@@ -41,6 +41,12 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The whole command line, for the documentation.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// What any subcommand may fail with; the message is for a person.

@@ -81,7 +81,10 @@ pub async fn reconcile(object: Arc<DeserializeGuard<MissionCell>>, context: Arc<
     let outcome = outcome.unwrap_or_else(|panic| Err(Failure::Panicked(text(panic.as_ref()))));
     match &outcome {
         Ok(_) => context.memory.succeeded(&uid(cell)),
-        Err(failure) => context.metrics.reconcile_failed(failure.category()),
+        Err(failure) => {
+            context.metrics.reconciled(ReconcileResult::Error);
+            context.metrics.reconcile_failed(failure.category());
+        }
     }
     context.metrics.set_quarantined(context.forget());
     outcome

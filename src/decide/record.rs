@@ -16,7 +16,7 @@ use crate::runtime::time::{from_time, to_time};
 const INCIDENTS: usize = 10;
 
 /// Progress of one agent waits this long for that of the others: a mission that starts is then one write, not one per agent.
-const PROGRESS_WAITS: TimeDelta = TimeDelta::seconds(30);
+const PROGRESS_WAITS: TimeDelta = TimeDelta::seconds(60);
 
 pub(super) fn plan(
     snapshot: &Snapshot,

@@ -35,6 +35,7 @@ pub fn catalogue() -> &'static [(&'static str, &'static str)] {
         ("MissionSucceeded", "All required agents did their work."),
         ("MissionFailed", "A required agent stays dead."),
         ("PolicyMissing", "The AgentPolicy that the mission names does not exist."),
+        ("PolicyInvalid", "The AgentPolicy can't be understood; the note says why."),
         ("Quarantined", "The object can't be processed; the note names the field."),
     ]
 }
@@ -137,8 +138,10 @@ fn of_mission(old: &MissionCellStatus, new: &MissionCellStatus) -> Vec<Event> {
     if turned("Stalled", "True", Some(Reason::MissionFailed)) {
         events.push(mission("MissionFailed", true, message("Stalled")));
     }
-    if turned("PolicyResolved", "False", None) {
-        events.push(mission("PolicyMissing", true, message("PolicyResolved")));
+    for reason in [Reason::PolicyMissing, Reason::PolicyInvalid] {
+        if turned("PolicyResolved", "False", Some(reason)) {
+            events.push(mission(reason.as_str(), true, message("PolicyResolved")));
+        }
     }
     events
 }

@@ -175,7 +175,7 @@ fn attempts(world: &World, new: &lazarus::api::MissionCellStatus) -> Result<(), 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, rng_seed: proptest::test_runner::RngSeed::Fixed(20_260_101), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, rng_seed: proptest::test_runner::RngSeed::Fixed(20_260_101), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_keeps_the_promises(events in events()) {

@@ -7,7 +7,7 @@ use crate::api::conditions::Reason;
 use crate::api::{AgentState, Completion, EffectivePolicy, Incident, IncidentOutcome, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
 use crate::decide::{Action, backoff, policy};
-use crate::observe::Pod;
+use crate::observe::{Pod, PolicySource};
 use crate::runtime::time::from_time;
 
 /// What the policy says about a death.
@@ -28,6 +28,7 @@ impl<'a> Look<'a> {
             let ran = record.started_at.as_ref().map(|started| from_time(&record.at) - from_time(started));
             let recovered = ran.zip(restart).is_some_and(|(ran, reset)| ran >= TimeDelta::seconds(reset));
             old.deaths = if recovered { 1 } else { old.deaths + 1 };
+            old.trial &= !recovered;
         }
         old.last_end = Some(record.clone());
         let look = Look { old: &old, pods: pods::Pods::of(self.snapshot, &old), template: self.template.clone(), ..*self };
@@ -191,7 +192,11 @@ impl<'a> Look<'a> {
     }
 
     fn policy_missing(&self) -> Assessment {
-        self.state(AgentState::Waiting, Some(Reason::PolicyMissing))
+        let reason = match self.snapshot.policy {
+            PolicySource::Invalid(..) => Reason::PolicyInvalid,
+            PolicySource::Missing(_) | PolicySource::Found(..) | PolicySource::BuiltIn => Reason::PolicyMissing,
+        };
+        self.state(AgentState::Waiting, Some(reason))
             .because("Hold", "the mission's AgentPolicy is missing or can't be understood")
             .telling()
             .urgent()

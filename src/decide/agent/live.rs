@@ -1,29 +1,48 @@
 //! An incarnation that has not ended: its state, its commit, and its end by the operator's own hand.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, AgentStatus, Completion, LastEnd, Outcome};
 use crate::decide::mission::Phase;
 use crate::decide::phase;
 use crate::observe::{Container, Pod};
-use crate::runtime::time::to_time;
+use crate::runtime::time::{from_time, to_time};
+
+/// An agent whose changed spec is bad usually dies at once: the next one waits this long for that.
+const PROVEN_AFTER: TimeDelta = TimeDelta::seconds(10);
 
 /// Whose turn it is to be replaced: living agents are replaced one at a time.
 pub(in crate::decide) struct Turn {
-    taken_by: Option<String>,
+    taken: Option<Taken>,
+}
+
+struct Taken {
+    by: String,
+    until: Option<DateTime<Utc>>,
 }
 
 impl Turn {
-    /// The turn is taken while an agent that was replaced is not alive again, or one can't be kept alive.
-    pub(super) fn of(agents: &[AgentStatus]) -> Self {
-        let busy = |agent: &&AgentStatus| match agent.state {
-            AgentState::Pending | AgentState::Starting | AgentState::Waiting => {
-                agent.reason == Some(Reason::Backoff)
-                    || agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Replaced)
-            }
-            AgentState::Alive | AgentState::Dead | AgentState::Done => false,
+    /// The turn is taken while an agent that was replaced is not alive again for a while, and by one that its changed
+    /// spec killed: a bad change then costs one agent, not all.
+    pub(super) fn of(agents: &[AgentStatus], now: DateTime<Utc>) -> Self {
+        let taken = |agent: &AgentStatus| {
+            let until = match agent.state {
+                AgentState::Pending | AgentState::Starting | AgentState::Waiting => {
+                    let replaced = agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Replaced);
+                    (replaced || agent.trial || agent.reason == Some(Reason::Backoff)).then_some(None)
+                }
+                AgentState::Alive if agent.trial => {
+                    let proven = agent.since.as_ref().map(|since| from_time(since) + PROVEN_AFTER);
+                    proven.filter(|proven| now < *proven).map(Some)
+                }
+                AgentState::Dead if agent.trial => Some(None),
+                AgentState::Alive | AgentState::Dead | AgentState::Done => None,
+            };
+            until.map(|until| Taken { by: agent.name.clone(), until })
         };
-        Self { taken_by: agents.iter().find(busy).map(|agent| agent.name.clone()) }
+        Self { taken: agents.iter().find_map(taken) }
     }
 }
 
@@ -34,22 +53,26 @@ impl<'a> Look<'a> {
             return self.end_by_hand(pod, Outcome::Stopped, AgentState::Done, Reason::Stopped, "the mission succeeded");
         }
         let shown = phase::shown(pod, self.now);
-        let outdated = pod.template.as_deref() != Some(&self.template);
+        // While the policy is missing the successor would have to wait, so nothing is ended for it.
+        let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);
         // What is not alive loses nothing, so it need not wait for its turn.
         if outdated && shown.state != AgentState::Alive {
             return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, "the agent's spec changed");
         }
         let mut assessment = self.shown(Assessment::of(self.old, self.now), pod);
         if outdated {
-            match &turn.taken_by {
+            match &turn.taken {
                 None => {
-                    turn.taken_by = Some(self.spec.name.clone());
+                    turn.taken = Some(Taken { by: self.spec.name.clone(), until: None });
                     let evidence = "the agent's spec changed";
                     return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, evidence);
                 }
-                Some(other) => {
-                    let because = format!("the agent's spec changed; agent {other} comes first");
+                Some(Taken { by, until }) => {
+                    let because = format!("the agent's spec changed; agent {by} comes first");
                     assessment = assessment.next("Replace", None, because);
+                    if let Some(until) = until {
+                        assessment = assessment.recheck(*until);
+                    }
                 }
             }
         }
@@ -66,7 +89,7 @@ impl<'a> Look<'a> {
             let previous = self.old.last_end.as_ref().and_then(|end| end.template.as_ref());
             // Attempts were used up by another program.
             if previous.is_some() && previous != pod.template.as_ref() {
-                status.deaths = 0;
+                (status.deaths, status.trial) = (0, true);
             }
         }
         self.shown(assessment, pod).urgent()

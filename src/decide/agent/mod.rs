@@ -53,7 +53,7 @@ pub(super) fn assess_all(
 ) -> Vec<Assessment> {
     let cell = &snapshot.cell;
     let old = |name: &str| cell.status.agents.iter().find(|agent| agent.name == name);
-    let mut turn = live::Turn::of(&cell.status.agents);
+    let mut turn = live::Turn::of(&cell.status.agents, now);
     let mut assessments = Vec::new();
     for spec in &cell.spec.agents {
         let fresh = AgentStatus { name: spec.name.clone(), ..AgentStatus::default() };

@@ -107,3 +107,16 @@ func TestABrokenLineIsNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAPatchThatIsAListIsRead(t *testing.T) {
+	line := `{"kind":"Event","stage":"ResponseComplete","verb":"patch","user":{"username":"someone"},` +
+		`"objectRef":{"resource":"pods","namespace":"t-1","name":"a"},"responseStatus":{"code":200},` +
+		`"requestObject":[{"op":"remove","path":"/metadata/labels/x"}]}` + "\n"
+	report, err := Read(strings.NewReader(line), Query{User: "someone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Counts{"patch pods": {Count: 1}}); !reflect.DeepEqual(report.Writes, want) {
+		t.Errorf("got %+v, want %+v", report.Writes, want)
+	}
+}

@@ -44,6 +44,16 @@ type object struct {
 	}
 }
 
+// UnmarshalJSON takes anything: what is sent need not be an object, a JSON
+// Patch is a list.
+func (o *object) UnmarshalJSON(text []byte) error {
+	type plain object
+	if len(text) == 0 || text[0] != '{' {
+		return nil
+	}
+	return json.Unmarshal(text, (*plain)(o))
+}
+
 func (e *event) user() string {
 	if e.ImpersonatedUser.Username != "" {
 		return e.ImpersonatedUser.Username
