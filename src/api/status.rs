@@ -208,7 +208,7 @@ pub enum IncidentOutcome {
     GivenUp,
     /// The policy says `Never`: the agent stays dead.
     Suppressed,
-    /// A person changed or removed the agent.
+    /// The next end of the agent came before it was seen alive again.
     Superseded,
 }
 

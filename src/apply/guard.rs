@@ -123,6 +123,12 @@ impl WriteError {
         self.status().filter(|status| is_refusal(status)).map(|status| status.message.clone())
     }
 
+    /// The server's message where it failed by itself (5xx): a broken admission webhook answers so for ever.
+    #[must_use]
+    pub fn failed(&self) -> Option<String> {
+        self.status().filter(|status| status.code >= 500).map(|status| status.message.clone())
+    }
+
     fn status(&self) -> Option<&Status> {
         match self {
             Self::Api { source, .. } => match source.as_ref() {

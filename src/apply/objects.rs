@@ -49,9 +49,15 @@ async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64) -> Re
             tracing::info!(namespace = cell.namespace, cell = cell.name, agent, attempt, pod = pod.metadata.name, "made pod");
             Ok(Applied::Done)
         }
-        // An earlier try did it, or somebody else: the next look tells whose it is.
-        Err(error) if error.already_exists() => Ok(Applied::Done),
-        Err(error) => match error.refused() {
+        // If an earlier try made it, the next look finds and takes it; if not, it is in the way.
+        Err(error) if error.already_exists() => {
+            let name = pod.metadata.name.unwrap_or_default();
+            Ok(Applied::Refused {
+                agent: agent.into(),
+                message: format!("there is a pod {name} already that is not this agent's"),
+            })
+        }
+        Err(error) => match error.refused().or_else(|| error.failed()) {
             Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
             None => Err(error),
         },

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use kube::Client;
@@ -101,8 +101,12 @@ impl Arguments {
         let run = controllers::run(client, writers, Arc::clone(&context), config.concurrency, shutdown.clone());
         let controller = tokio::spawn(run);
         let watched = controller.abort_handle();
-        let answers =
-            Answers { alive: alive(watched, election.clone()), ready: Box::new(move || synced(&context)), metrics, leadership };
+        let answers = Answers {
+            alive: alive(watched, election.as_ref().map(Arc::downgrade)),
+            ready: Box::new(move || synced(&context)),
+            metrics,
+            leadership,
+        };
         let probes = tokio::spawn(health::serve(listener, answers, shutdown.clone()));
         let ended = controller.await;
         // Before the shutdown the controller only ends by a bug; the probes would say so, but nobody may ask them.
@@ -124,13 +128,14 @@ impl Arguments {
     }
 }
 
-fn alive(controller: tokio::task::AbortHandle, election: Option<Arc<JoinHandle<()>>>) -> health::Probe {
+fn alive(controller: tokio::task::AbortHandle, election: Option<Weak<JoinHandle<()>>>) -> health::Probe {
     Box::new(move || {
         if controller.is_finished() {
             return Err("the controller has ended");
         }
-        match &election {
-            Some(thread) if thread.is_finished() => Err("the leader election has ended"),
+        match election.as_ref().map(Weak::upgrade) {
+            Some(Some(thread)) if thread.is_finished() => Err("the leader election has ended"),
+            // None behind the Weak: it has ended with the rest.
             Some(_) | None => Ok(()),
         }
     })

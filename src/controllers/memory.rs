@@ -39,12 +39,12 @@ impl Memory {
     }
 
     /// The API server refused an agent's pod: the next try waits 5 s, doubling up to 300 s.
-    pub fn refused(&self, uid: &str, agent: &str, message: String, now: DateTime<Utc>) {
+    pub fn refused(&self, uid: &str, agent: &str, generation: i64, message: String, now: DateTime<Utc>) {
         let mut missions = self.missions();
         let refusals = &mut missions.entry(uid.into()).or_default().refusals;
         let times = refusals.get(agent).map_or(0, |(_, times)| times + 1);
         let wait = FIRST_WAIT.saturating_mul(1 << times.min(16)).min(LONGEST_WAIT);
-        refusals.insert(agent.into(), (Refusal { message, until: now + TimeDelta::seconds(wait) }, times));
+        refusals.insert(agent.into(), (Refusal { message, generation, until: now + TimeDelta::seconds(wait) }, times));
     }
 
     /// An agent's pod was made after all.
@@ -69,9 +69,15 @@ impl Memory {
         }
     }
 
-    /// The object can't be understood; whether that is news.
-    pub fn quarantine(&self, uid: &str) -> bool {
-        !std::mem::replace(&mut self.missions().entry(uid.into()).or_default().quarantined, true)
+    /// The object can't be processed, and this was said.
+    pub fn quarantine(&self, uid: &str) {
+        self.missions().entry(uid.into()).or_default().quarantined = true;
+    }
+
+    /// Whether it was said that the object can't be processed.
+    #[must_use]
+    pub fn is_quarantined(&self, uid: &str) -> bool {
+        self.missions().get(uid).is_some_and(|mission| mission.quarantined)
     }
 
     /// Forgets missions that no longer exist, and counts the quarantined ones that do.
@@ -92,7 +98,7 @@ mod tests {
         let memory = Memory::default();
         let now = DateTime::UNIX_EPOCH;
         let waited = |memory: &Memory| {
-            memory.refused("uid", "scout", "quota".into(), now);
+            memory.refused("uid", "scout", 1, "quota".into(), now);
             (memory.refusals("uid")["scout"].until - now).num_seconds()
         };
         let waits: Vec<_> = (0..8).map(|_| waited(&memory)).collect();
@@ -108,9 +114,10 @@ mod tests {
     #[test]
     fn only_existing_missions_are_remembered() {
         let memory = Memory::default();
-        assert!(memory.quarantine("a"));
-        assert!(!memory.quarantine("a"));
-        assert!(memory.quarantine("b"));
+        assert!(!memory.is_quarantined("a"));
+        memory.quarantine("a");
+        memory.quarantine("b");
+        assert!(memory.is_quarantined("a"));
         assert_eq!(memory.retain(|uid| uid == "a"), 1);
         memory.succeeded("a");
         assert_eq!(memory.retain(|_| true), 0);

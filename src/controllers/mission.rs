@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
-use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt};
 
@@ -24,6 +26,9 @@ use crate::runtime::leadership::Leadership;
 
 /// Looks again at least this often: a watch may lose an event.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// A replica that does not lead looks this often whether it does.
+const STANDBY_WAIT: Duration = Duration::from_secs(30);
 
 /// A mission that still changes after this many writes in a row lets the others go first.
 const ROUNDS: usize = 16;
@@ -68,14 +73,18 @@ pub enum Failure {
 pub async fn reconcile(object: Arc<DeserializeGuard<MissionCell>>, context: Arc<Context>) -> Result<Requeue, Failure> {
     if !context.leadership.is_leader() {
         context.metrics.reconciled(ReconcileResult::NotLeader);
-        return Ok(Requeue::await_change());
+        // Not only on the next acquisition: a token that lapsed for a moment comes back without one.
+        return Ok(Requeue::requeue(STANDBY_WAIT));
     }
     if !context.synced.load(Ordering::Acquire) {
-        return Ok(Requeue::requeue(Duration::from_millis(200)));
+        return Ok(Requeue::requeue(Duration::from_secs(1)));
     }
     let cell = match &object.0 {
         Ok(cell) => cell,
-        Err(invalid) => return Ok(quarantine(invalid, &context).await),
+        Err(invalid) => {
+            let message = format!("this operator can't understand the object: {}", invalid.error);
+            return Ok(context.quarantine(&invalid.metadata, &message).await);
+        }
     };
     let outcome = AssertUnwindSafe(context.steps(cell)).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(Failure::Panicked(text(panic.as_ref()))));
@@ -84,6 +93,9 @@ pub async fn reconcile(object: Arc<DeserializeGuard<MissionCell>>, context: Arc<
         Err(failure) => {
             context.metrics.reconciled(ReconcileResult::Error);
             context.metrics.reconcile_failed(failure.category());
+            if let Failure::Panicked(_) = failure {
+                context.quarantine(&cell.metadata, &format!("this operator has a bug: {failure}")).await;
+            }
         }
     }
     context.metrics.set_quarantined(context.forget());
@@ -102,7 +114,7 @@ impl Context {
         let mut acted = false;
         for _ in 0..ROUNDS {
             let Some((snapshot, version)) = self.reader.consistent(cell, refusals()).await? else {
-                return Ok(Requeue::await_change());
+                return Ok(Requeue::requeue(LONGEST_WAIT));
             };
             let plan = decide(&snapshot, self.clock.now());
             if is_settled(&plan) {
@@ -118,25 +130,52 @@ impl Context {
 
     async fn carry_out(&self, snapshot: &Snapshot, version: &str, plan: Plan) -> Result<(), Failure> {
         let cell = &snapshot.cell;
+        let mut failure = None;
         for action in &plan.actions {
-            match (apply::apply(&self.guarded, cell, action).await?, action) {
-                (Applied::Refused { agent, message }, _) => {
+            match (apply::apply(&self.guarded, cell, action).await, action) {
+                (Ok(Applied::Refused { agent, message }), _) => {
                     tracing::warn!(namespace = cell.namespace, cell = cell.name, agent, message, "the pod was refused");
-                    self.memory.refused(&cell.uid, &agent, message, self.clock.now());
+                    self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
-                (Applied::Done, Action::Create { agent, .. }) => self.memory.accepted(&cell.uid, agent),
-                (Applied::Done, Action::Delete { .. }) => {}
+                (Ok(Applied::Done), Action::Create { agent, .. }) => self.memory.accepted(&cell.uid, agent),
+                (Ok(Applied::Done), Action::Delete { .. }) => {}
+                // One agent's trouble must not keep the others from what is due to them.
+                (Err(error), _) => failure = failure.or(Some(error)),
             }
+        }
+        if let Some(error) = failure {
+            return Err(error.into());
         }
         if let Some(status) = &plan.status {
             match report::patch(&self.guarded, cell, version, status).await {
-                Ok(()) => self.publisher.publish(&reference(cell), report::between(&cell.status, status)).await,
+                Ok(()) => {
+                    let object = reference(&cell.namespace, &cell.name, &cell.uid);
+                    self.publisher.publish(&object, report::between(&cell.status, status)).await;
+                }
                 // Somebody changed the object since it was read: the next round reads it again.
                 Err(error) if error.is_conflict() => self.metrics.reconcile_failed(Category::Conflict),
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    /// The object can't be processed: said once in an Event and its status, and looked at again when it changes.
+    async fn quarantine(&self, meta: &ObjectMeta, message: &str) -> Requeue {
+        let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let uid = meta.uid.as_deref().unwrap_or_default();
+        if self.memory.is_quarantined(uid) {
+            return Requeue::requeue(LONGEST_WAIT);
+        }
+        tracing::error!(namespace, cell = name, message, "quarantined");
+        if let Err(error) = report::quarantine(&self.guarded, meta, message, self.clock.now()).await {
+            tracing::warn!(%error, namespace, cell = name, "cannot say in its status that the object is quarantined");
+            return Requeue::requeue(self.memory.failed(uid));
+        }
+        self.memory.quarantine(uid);
+        self.publisher.publish(&reference(namespace, name, uid), vec![report::quarantined(message)]).await;
+        self.metrics.set_quarantined(self.forget());
+        Requeue::requeue(LONGEST_WAIT)
     }
 
     fn requeue(&self, recheck_at: Option<DateTime<Utc>>) -> Requeue {
@@ -162,30 +201,6 @@ impl Failure {
     }
 }
 
-/// The object can't be understood: said once in an Event and its status, and looked at again when it changes.
-async fn quarantine(invalid: &InvalidObject, context: &Context) -> Requeue {
-    let meta = &invalid.metadata;
-    let (namespace, name) = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
-    if context.memory.quarantine(meta.uid.as_deref().unwrap_or_default()) {
-        tracing::error!(namespace, cell = name, error = invalid.error, "quarantined: the object can't be understood");
-        let message = format!("this operator can't understand the object: {}", invalid.error);
-        if let Err(error) = report::quarantine(&context.guarded, meta, &message, context.clock.now()).await {
-            tracing::warn!(%error, namespace, cell = name, "cannot say in its status that the object is quarantined");
-        }
-        let object = k8s_openapi::api::core::v1::ObjectReference {
-            api_version: Some(MissionCell::api_version(&()).into()),
-            kind: Some(MissionCell::kind(&()).into()),
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-            uid: meta.uid.clone(),
-            ..Default::default()
-        };
-        context.publisher.publish(&object, vec![report::quarantined(&message)]).await;
-        context.metrics.set_quarantined(context.forget());
-    }
-    Requeue::requeue(LONGEST_WAIT)
-}
-
 fn is_settled(plan: &Plan) -> bool {
     plan.actions.is_empty() && plan.status.is_none()
 }
@@ -194,14 +209,14 @@ fn uid(cell: &MissionCell) -> String {
     cell.uid().unwrap_or_default()
 }
 
-fn reference(cell: &observe::Cell) -> k8s_openapi::api::core::v1::ObjectReference {
-    k8s_openapi::api::core::v1::ObjectReference {
+fn reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
         api_version: Some(MissionCell::api_version(&()).into()),
         kind: Some(MissionCell::kind(&()).into()),
-        namespace: Some(cell.namespace.clone()),
-        name: Some(cell.name.clone()),
-        uid: Some(cell.uid.clone()),
-        ..Default::default()
+        namespace: Some(namespace.into()),
+        name: Some(name.into()),
+        uid: Some(uid.into()),
+        ..ObjectReference::default()
     }
 }
 

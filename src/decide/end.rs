@@ -1,6 +1,6 @@
 //! The verdict *Ended*: completion, disruption and death told apart, by the kubelet's word.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{Completion, LastEnd, Outcome};
@@ -13,6 +13,10 @@ pub(super) struct End {
     pub record: LastEnd,
     pub log: String,
 }
+
+/// The end is told by the node's clock and the request by the API server's, both in whole seconds: an end so shortly
+/// before the request is taken for its consequence, which costs a finished agent another run but never a live one its attempts.
+const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::seconds(5);
 
 /// How the agent in this pod ended; `None` while it may still run.
 pub(super) fn ended(pod: &Pod, completion: Completion, now: DateTime<Utc>) -> Option<End> {
@@ -34,8 +38,9 @@ pub(super) fn ended(pod: &Pod, completion: Completion, now: DateTime<Utc>) -> Op
             outcome,
             cause: word(cause),
             exit_code,
-            started_at: started.or(pod.created).map(to_time),
-            at: to_time(finished.unwrap_or(now)),
+            // A node's clock may be ahead; waits that begin in the future would be longer than they should.
+            started_at: started.or(pod.created).map(|started| to_time(started.min(now))),
+            at: to_time(finished.unwrap_or(now).min(now)),
             template: pod.template.clone(),
         },
         log: clean(log),
@@ -66,10 +71,10 @@ fn classify<'a>(
     if let Some(disruption) = &pod.disruption {
         return (Outcome::Disrupted, disruption);
     }
-    // A process ended by SIGTERM may well exit with 0. Times have whole seconds: in the same second the deletion came first.
+    // A process ended by SIGTERM may well exit with 0.
     let by_itself = match (pod.deletion_requested, finished) {
         (None, _) => true,
-        (Some(requested), Some(finished)) => finished < requested,
+        (Some(requested), Some(finished)) => finished + CLOCKS_DIFFER_BY < requested,
         (Some(_), None) => false,
     };
     if !by_itself {
@@ -97,6 +102,6 @@ fn word(cause: &str) -> String {
 /// The last KiB of text that an agent wrote, without control characters.
 fn clean(log: &str) -> String {
     let text: String = log.chars().filter(|character| !character.is_control() || *character == '\n').collect();
-    let start = text.char_indices().rev().take(1024).find(|(index, _)| text.len() - index >= 1024).map_or(0, |(index, _)| index);
-    text.get(start..).unwrap_or_default().trim().into()
+    let start = (text.len().saturating_sub(1024)..text.len()).find(|index| text.is_char_boundary(*index));
+    start.and_then(|start| text.get(start..)).unwrap_or_default().trim().into()
 }

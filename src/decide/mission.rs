@@ -37,15 +37,17 @@ fn finding(r#type: ConditionType, status: &'static str, reason: Reason, message:
 fn is_over(spec: &[AgentSpec], agents: &[AgentStatus]) -> bool {
     let mut required = spec.iter().filter(|agent| agent.completion.unwrap_or_default() == Completion::Required).peekable();
     let done = |name: &str| {
-        agents
-            .iter()
-            .any(|agent| agent.name == name && agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Completed))
+        let agent = agents.iter().find(|agent| agent.name == name);
+        // An end of an earlier incarnation says nothing about the current one.
+        let end = agent.and_then(|agent| agent.last_end.as_ref().filter(|end| Some(&end.pod_uid) == agent.pod_uid.as_ref()));
+        end.is_some_and(|end| end.outcome == Outcome::Completed)
     };
     required.peek().is_some() && required.all(|agent| done(&agent.name))
 }
 
 /// The mission's conditions, in the order in which they are stored.
-pub(super) fn conditions(cell: &Cell, policy: &PolicySource, agents: &[AgentStatus]) -> Vec<Finding> {
+/// `rollout` says which replacement is still to come.
+pub(super) fn conditions(cell: &Cell, policy: &PolicySource, agents: &[AgentStatus], rollout: Option<&str>) -> Vec<Finding> {
     let found = match policy {
         PolicySource::Found(name, _) => {
             finding(ConditionType::PolicyResolved, "True", Reason::PolicyFound, format!("AgentPolicy {name} applies"))
@@ -70,6 +72,10 @@ pub(super) fn conditions(cell: &Cell, policy: &PolicySource, agents: &[AgentStat
         ),
     };
     let mut conditions = readiness(cell, agents);
+    let steady = |condition: &Finding| matches!(condition.r#type, ConditionType::Reconciling | ConditionType::Stalled);
+    if let Some(message) = rollout.filter(|_| !conditions.iter().any(steady)) {
+        conditions.push(finding(ConditionType::Reconciling, "True", Reason::Replacing, message));
+    }
     conditions.push(found);
     conditions
 }
@@ -100,7 +106,9 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
     }
     if let Some(agent) = waiting {
         let (reason, message) = (agent.reason.unwrap_or(Reason::Starting), tell(&down));
-        return vec![finding(Ready, "False", reason, message.clone()), finding(Reconciling, "True", reason, message)];
+        let needs_a_person = matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid);
+        let progress = if needs_a_person { Stalled } else { Reconciling };
+        return vec![finding(Ready, "False", reason, message.clone()), finding(progress, "True", reason, message)];
     }
     if !down.is_empty() || agents.is_empty() {
         let message = tell(&down);

@@ -82,14 +82,23 @@ fn status(
 ) -> MissionCellStatus {
     let cell = &snapshot.cell;
     let mut incidents = cell.status.incidents.clone();
-    incidents.extend(assessments.iter().filter_map(|assessment| assessment.incident.clone()));
+    for incident in assessments.iter().filter_map(|assessment| assessment.incident.clone()) {
+        for earlier in incidents.iter_mut().filter(|earlier| earlier.agent == incident.agent) {
+            if earlier.outcome == IncidentOutcome::Open {
+                earlier.outcome = IncidentOutcome::Superseded;
+            }
+        }
+        incidents.push(incident);
+    }
     let mut agents: Vec<AgentStatus> = assessments.iter().filter_map(|assessment| assessment.status.clone()).collect();
     for agent in &mut agents {
         let before = cell.status.agents.iter().find(|before| before.name == agent.name);
         returned(agent, before, &mut incidents);
     }
     incidents.drain(..incidents.len().saturating_sub(INCIDENTS));
-    let findings = mission::conditions(cell, &snapshot.policy, &agents);
+    let replacements = assessments.iter().filter_map(|assessment| assessment.next.as_ref()).filter(|next| next.what == "Replace");
+    let rollout = replacements.map(|next| format!("{}: {}", next.agent, next.because)).next();
+    let findings = mission::conditions(cell, &snapshot.policy, &agents, rollout.as_deref());
     MissionCellStatus {
         observed_generation: Some(cell.generation),
         conditions: findings

@@ -171,8 +171,11 @@ impl SlimPod {
             owner: owner.map(|owner| owner.uid.clone()),
             template: metadata.annotations.as_ref().and_then(|annotations| annotations.get(names::TEMPLATE)).cloned(),
             created: time(metadata.creation_timestamp.as_ref()),
-            deletion_requested: time(metadata.deletion_timestamp.as_ref())
-                .map(|due| due - TimeDelta::seconds(metadata.deletion_grace_period_seconds.unwrap_or(0))),
+            deletion_requested: time(metadata.deletion_timestamp.as_ref()).map(|due| {
+                let grace = TimeDelta::try_seconds(metadata.deletion_grace_period_seconds.unwrap_or(0));
+                // A grace period beyond all calendars is a person's whim, and no reason to fail.
+                grace.and_then(|grace| due.checked_sub_signed(grace)).unwrap_or(due)
+            }),
             terminal: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             failure: status.reason.clone(),
             disruption: condition("DisruptionTarget", "True").map(|found| found.reason.clone().unwrap_or_default()),

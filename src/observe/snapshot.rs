@@ -119,6 +119,8 @@ pub enum Container {
 pub struct Refusal {
     /// What it said.
     pub message: String,
+    /// Generation of the spec that was refused; another one is tried at once.
+    pub generation: i64,
     /// Not tried again before.
     pub until: DateTime<Utc>,
 }

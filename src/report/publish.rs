@@ -6,7 +6,7 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter};
 use super::event::Event;
 use super::metrics::{Kind, Verb};
 use crate::api::names;
-use crate::apply::guard::Guarded;
+use crate::apply::guard::{Guarded, WriteError};
 
 /// Sends Events as the operator.
 #[derive(Clone)]
@@ -46,6 +46,10 @@ impl Publisher {
             let sent = self.guarded.write(Verb::Create, Kind::Event, self.recorder.publish(&event, object)).await;
             if let Err(error) = sent {
                 tracing::debug!(%error, reason, "cannot send an Event");
+                // Nobody answers: the rest would only hold up the missions.
+                if let WriteError::TimedOut { .. } = error {
+                    return;
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::observe::Cell;
 use crate::report::metrics::{Kind, Verb};
 use crate::runtime::time::to_time;
 
-/// Writes the status, and gives the object's new resourceVersion.
+/// Writes the status.
 ///
 /// The patch carries the resourceVersion that was read: safety rests on the status, so a decision made from an older one
 /// must fail.

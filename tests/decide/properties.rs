@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use lazarus::api::{AgentPolicySpec, AgentSpec, AgentState, Completion, MissionCell, MissionCellSpec, Outcome, Restart, Revive};
+use lazarus::decide::Action;
 use proptest::prelude::*;
 
 use super::world::{World, policy};
@@ -24,6 +25,8 @@ enum Event {
     PolicyGone,
     Policy(bool),
     Wait(i64),
+    /// A creation that was sent long ago lands at last.
+    Ghost(usize),
     /// The operator dies after this many writes and starts anew.
     Crash(usize),
 }
@@ -40,6 +43,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => agent.clone().prop_map(Event::Vanish),
         2 => (agent.clone(), 0_u8..3).prop_map(|(agent, version)| Event::Edit(agent, version)),
         1 => agent.clone().prop_map(Event::Remove),
+        1 => agent.clone().prop_map(Event::Ghost),
         1 => agent.prop_map(Event::Add),
         1 => Just(Event::PolicyGone),
         2 => any::<bool>().prop_map(Event::Policy),
@@ -111,6 +115,14 @@ fn happen(world: &mut World, event: &Event) -> usize {
                 world.edit(|cell| cell.spec.agents.push(spec(AGENTS[agent], 0)));
             }
         }
+        Event::Ghost(agent) => {
+            let name = AGENTS[agent];
+            let known = world.cell.spec.agents.iter().any(|spec| spec.name == name);
+            if known && !world.may_run().contains_key(name) {
+                let attempt = world.status().agents.iter().find(|agent| agent.name == name).map_or(0, |agent| agent.attempt);
+                world.act(&Action::Create { agent: name.into(), attempt: attempt + 1 });
+            }
+        }
         Event::PolicyGone => world.policy = None,
         Event::Policy(revive) => world.policy = Some(policy(always(revive))),
         Event::Wait(seconds) => world.now += TimeDelta::seconds(seconds),
@@ -157,6 +169,16 @@ fn at_most_one(world: &World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Whoever is dead or done has no pod that goes on.
+fn nothing_runs_in_vain(world: &World) -> Result<(), TestCaseError> {
+    let pods = world.snapshot().pods;
+    for agent in world.status().agents.iter().filter(|agent| matches!(agent.state, AgentState::Dead | AgentState::Done)) {
+        let goes_on = |pod: &&lazarus::observe::Pod| pod.agent == agent.name && pod.may_run() && pod.deletion_requested.is_none();
+        prop_assert_eq!(pods.iter().find(goes_on), None, "{} is {:?}", agent.name, agent.state);
+    }
+    Ok(())
+}
+
 fn attempts(world: &World, new: &lazarus::api::MissionCellStatus) -> Result<(), TestCaseError> {
     for agent in &new.agents {
         prop_assert!(agent.deaths <= ATTEMPTS + 1, "{} died {} times in a row", agent.name, agent.deaths);
@@ -188,6 +210,7 @@ proptest! {
                 reconcile(&mut world, usize::MAX)?;
             }
             at_most_one(&world)?;
+            nothing_runs_in_vain(&world)?;
         }
         // Left alone with a working cluster, every mission comes to rest with its agents alive, done or given up.
         world.policy = Some(policy(always(true)));

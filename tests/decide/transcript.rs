@@ -109,7 +109,7 @@ fn perform(world: &mut World, command: &str) {
         "policy" => world.policy = Some(super::world::policy(yaml::from_str(&format!("{agent} {rest}")).unwrap())),
         "refuse" => {
             let until = world.now + TimeDelta::seconds(5);
-            world.refusals.insert(agent.into(), Refusal { message: rest.into(), until });
+            world.refusals.insert(agent.into(), Refusal { message: rest.into(), generation: 1, until });
         }
         "accept" => drop(world.refusals.remove(agent)),
         "foreign" => {

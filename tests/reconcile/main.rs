@@ -108,12 +108,15 @@ async fn whichever_write_fails_every_agent_runs_once_and_every_death_counts_once
             let (server, clock) = start();
             server.state.lock().unwrap().fault = Some((number, fault));
             recover(&server, &clock).await;
+            recover(&server, &clock).await;
             server.state.lock().unwrap().run_all();
             recover(&server, &clock).await;
             clock.advance(Duration::from_mins(1));
             server.state.lock().unwrap().exit("relay", 1, "2026-01-01T00:01:00Z");
             recover(&server, &clock).await;
             clock.advance(Duration::from_secs(30));
+            // Twice: what the server refused is tried again later.
+            recover(&server, &clock).await;
             recover(&server, &clock).await;
             server.state.lock().unwrap().run_all();
             recover(&server, &clock).await;

@@ -50,13 +50,14 @@ impl Assessment {
         self
     }
 
-    /// Says which rule decided and what it saw. A rule that goes on deciding the same keeps its first words: what the
-    /// kubelet says changes from try to try, and each change would be a write.
+    /// Says which rule decided and what it saw. Words that differ in numbers only are kept, and all of those about an
+    /// image: what the kubelet says changes from try to try, and each change would be a write.
     pub fn because(mut self, rule: &'static str, evidence: &str) -> Self {
         let same = self.is_same(rule);
         if let Some(status) = &mut self.status {
             let kept = self.old.verdict.as_ref().filter(|_| same).map(|verdict| verdict.evidence.clone());
-            let evidence = kept.unwrap_or_else(|| brief(evidence));
+            let varies = |kept: &String| status.reason == Some(Reason::ImagePull) || is_alike(kept, evidence);
+            let evidence = kept.filter(varies).unwrap_or_else(|| brief(evidence));
             let recheck_at = self.recheck_at.map(to_time);
             status.verdict = Some(Verdict { rule: rule.into(), evidence, recheck_at });
         }
@@ -82,11 +83,11 @@ impl Assessment {
 
     /// The state began at this time, not now.
     pub fn since(mut self, began: Option<DateTime<Utc>>) -> Self {
-        self.began = began;
+        self.began = began.map(|began| began.min(self.now));
         if let (Some(status), Some(began)) = (&mut self.status, began)
             && (status.state, status.reason, &status.pod_uid) != (self.old.state, self.old.reason, &self.old.pod_uid)
         {
-            status.since = Some(to_time(began));
+            status.since = Some(to_time(began.min(self.now)));
         }
         self
     }
@@ -119,6 +120,12 @@ impl Assessment {
                 && old.verdict.as_ref().is_some_and(|verdict| verdict.rule == rule)
         })
     }
+}
+
+/// Whether two texts differ in numbers only.
+fn is_alike(kept: &str, found: &str) -> bool {
+    let words = |text: &str| brief(text).chars().filter(|character| !character.is_ascii_digit()).collect::<String>();
+    words(kept) == words(found)
 }
 
 /// One line of at most 200 characters.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Assessment, Look, Why, pods};
+use super::{Assessment, Look, Why, live, pods};
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, Completion, EffectivePolicy, Incident, IncidentOutcome, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
@@ -23,17 +23,24 @@ impl<'a> Look<'a> {
         // A vanished pod can't say what it was made from; what is known of it is that nothing was replaced.
         record.template = record.template.or_else(|| self.old.last_end.as_ref().and_then(|end| end.template.clone()));
         let mut old = self.old.clone();
-        if record.outcome == Outcome::Died {
-            let restart = self.policy.map(|policy| policy.restart.reset_after_seconds);
-            let ran = record.started_at.as_ref().map(|started| from_time(&record.at) - from_time(started));
-            let recovered = ran.zip(restart).is_some_and(|(ran, reset)| ran >= TimeDelta::seconds(reset));
-            old.deaths = if recovered { 1 } else { old.deaths + 1 };
-            old.trial &= !recovered;
+        let ran = record.started_at.as_ref().map_or(TimeDelta::zero(), |started| from_time(&record.at) - from_time(started));
+        if ran >= self.reset_after() {
+            old.deaths = 0;
         }
+        if record.outcome == Outcome::Died {
+            old.deaths += 1;
+        }
+        old.trial &= ran < live::PROVEN_AFTER;
         old.last_end = Some(record.clone());
         let look = Look { old: &old, pods: pods::Pods::of(self.snapshot, &old), template: self.template.clone(), ..*self };
         let after = look.after(&record, self.pods.committed);
         Assessment { evidence: true, actions: Vec::new(), incident: self.incident(&look, &record, log, pod), ..after }
+    }
+
+    fn reset_after(&self) -> TimeDelta {
+        let default = self.snapshot.defaults.restart.as_ref().and_then(|restart| restart.reset_after_seconds);
+        let policy = self.policy.map(|policy| policy.restart.reset_after_seconds);
+        TimeDelta::seconds(policy.or(default).unwrap_or(3600))
     }
 
     fn incident(&self, look: &Look<'_>, end: &LastEnd, log: &str, pod: &str) -> Option<Incident> {
@@ -167,7 +174,8 @@ impl<'a> Look<'a> {
         }
         let status = self.state(state, reason).next(what, None, evidence);
         let create = Action::Create { agent: self.spec.name.clone(), attempt: self.old.attempt + 1 };
-        if let Some(refusal) = self.snapshot.refusals.get(&self.spec.name) {
+        let refusal = self.snapshot.refusals.get(&self.spec.name);
+        if let Some(refusal) = refusal.filter(|refusal| refusal.generation == self.snapshot.cell.generation) {
             let held = self.state(AgentState::Waiting, Some(Reason::PodRefused));
             let held = held.next(what, None, "the API server refused the agent's pod");
             let held = held.because("Hold", &format!("the API server says: {}", refusal.message)).telling().urgent();

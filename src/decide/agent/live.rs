@@ -4,14 +4,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
-use crate::api::{AgentState, AgentStatus, Completion, LastEnd, Outcome};
+use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
-use crate::decide::phase;
-use crate::observe::{Container, Pod};
+use crate::decide::policy::revive;
+use crate::decide::{phase, template_hash};
+use crate::observe::{Container, Pod, Snapshot};
 use crate::runtime::time::{from_time, to_time};
 
 /// An agent whose changed spec is bad usually dies at once: the next one waits this long for that.
-const PROVEN_AFTER: TimeDelta = TimeDelta::seconds(10);
+pub(super) const PROVEN_AFTER: TimeDelta = TimeDelta::seconds(10);
 
 /// Whose turn it is to be replaced: living agents are replaced one at a time.
 pub(in crate::decide) struct Turn {
@@ -26,24 +27,39 @@ struct Taken {
 impl Turn {
     /// The turn is taken while an agent that was replaced is not alive again for a while, and by one that its changed
     /// spec killed: a bad change then costs one agent, not all.
-    pub(super) fn of(agents: &[AgentStatus], now: DateTime<Utc>) -> Self {
-        let taken = |agent: &AgentStatus| {
+    pub(super) fn of(snapshot: &Snapshot, policy: Option<&EffectivePolicy>, now: DateTime<Utc>) -> Self {
+        let cell = &snapshot.cell;
+        let taken = |spec: &AgentSpec| {
+            let agent = cell.status.agents.iter().find(|agent| agent.name == spec.name)?;
             let until = match agent.state {
                 AgentState::Pending | AgentState::Starting | AgentState::Waiting => {
                     let replaced = agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Replaced);
                     (replaced || agent.trial || agent.reason == Some(Reason::Backoff)).then_some(None)
                 }
+                // What is recorded as alive may be ending in this very moment.
+                AgentState::Alive if !is_running(snapshot, agent) => Some(None),
                 AgentState::Alive if agent.trial => {
                     let proven = agent.since.as_ref().map(|since| from_time(since) + PROVEN_AFTER);
                     proven.filter(|proven| now < *proven).map(Some)
                 }
-                AgentState::Dead if agent.trial => Some(None),
+                AgentState::Dead if agent.trial => {
+                    let template = agent.last_end.as_ref().and_then(|end| end.template.as_deref());
+                    let mended = template != Some(&template_hash(cell, spec));
+                    let stays = policy.is_some_and(|policy| revive(policy, spec) == Revive::Never);
+                    // Mended but not to be revived: whoever changed it has seen it.
+                    (!mended || !stays).then_some(None)
+                }
                 AgentState::Alive | AgentState::Dead | AgentState::Done => None,
             };
             until.map(|until| Taken { by: agent.name.clone(), until })
         };
-        Self { taken: agents.iter().find_map(taken) }
+        Self { taken: cell.spec.agents.iter().find_map(taken) }
     }
+}
+
+fn is_running(snapshot: &Snapshot, agent: &AgentStatus) -> bool {
+    let pod = snapshot.pods.iter().find(|pod| Some(&pod.uid) == agent.pod_uid.as_ref());
+    pod.is_some_and(|pod| pod.deletion_requested.is_none() && !pod.terminal && matches!(pod.container, Container::Running(_)))
 }
 
 impl<'a> Look<'a> {
@@ -118,7 +134,7 @@ impl<'a> Look<'a> {
                 outcome,
                 cause: outcome_word(outcome).into(),
                 exit_code: None,
-                started_at: pod.created.map(to_time),
+                started_at: self.old.started_at.clone().or(pod.created.map(to_time)),
                 at: to_time(self.now),
                 template: pod.template.clone(),
             });

@@ -53,7 +53,7 @@ pub(super) fn assess_all(
 ) -> Vec<Assessment> {
     let cell = &snapshot.cell;
     let old = |name: &str| cell.status.agents.iter().find(|agent| agent.name == name);
-    let mut turn = live::Turn::of(&cell.status.agents, now);
+    let mut turn = live::Turn::of(snapshot, policy, now);
     let mut assessments = Vec::new();
     for spec in &cell.spec.agents {
         let fresh = AgentStatus { name: spec.name.clone(), ..AgentStatus::default() };
@@ -81,6 +81,11 @@ impl<'a> Look<'a> {
         // A stray is removed whatever else is to be done about the agent.
         for stray in &self.pods.strays {
             assessment.actions.extend(pods::delete(stray, Why::Stray));
+        }
+        // Made before something else was decided: it may not run on when the agent is held, dead or done.
+        let made = assessment.status.as_ref().and_then(|status| status.pod_uid.as_ref());
+        if let Some(candidate) = self.pods.candidate.filter(|candidate| Some(&candidate.uid) != made) {
+            assessment.actions.extend(pods::delete(candidate, Why::Stray));
         }
         assessment
     }
