@@ -56,7 +56,7 @@ lint: fmt clippy doc vet ## Formatting, lints and documentation
 
 .PHONY: unit-rust unit-go
 unit-rust:
-	cargo test --locked $(TESTS)
+	cargo test --locked --no-fail-fast $(TESTS)
 unit-go:
 	for module in $(go_modules); do (cd $$module && go test -v ./...); done
 

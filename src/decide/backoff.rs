@@ -10,7 +10,7 @@ use crate::api::EffectiveRestart;
 /// Up to a tenth is taken off, by a hash of `pod_uid`: agents that died together don't come back together, and the same
 /// death always has the same wait.
 pub(super) fn wait(restart: &EffectiveRestart, deaths: i64, pod_uid: &str) -> TimeDelta {
-    let doublings = u32::try_from(deaths.saturating_sub(1)).unwrap_or(0).min(32);
+    let doublings = deaths.saturating_sub(1).clamp(0, 32);
     let seconds = restart.backoff_seconds.saturating_mul(1 << doublings).min(restart.max_backoff_seconds);
     let jitter = i64::from(Sha256::digest(pod_uid.as_bytes()).first().copied().unwrap_or(0));
     TimeDelta::seconds(seconds - seconds * jitter / 2560)

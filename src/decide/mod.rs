@@ -1,6 +1,6 @@
 //! What to do about a mission: a pure function of a [`Snapshot`] and the time.
 //!
-//! [`decide`] looks at each agent by itself ([`agent`]), then at the mission as a whole ([`mission`]), and then says
+//! [`decide`] looks at each agent by itself (`agent`), then at the mission as a whole (`mission`), and then says
 //! what is to be done now and when to look again. It never looks at a clock, a cache or a network.
 
 mod agent;

@@ -35,7 +35,7 @@ async fn only_the_changed_agent_is_replaced() {
     stage.apply(&cell).await;
     stage.until("it is replaced again", |mission| mission.alive("relay", 3)).await;
     // The same image under its other name: a digest would be replaced in the same way.
-    cell.spec.agents[1].image = "docker.io/library/lazarus-pit:dev".into();
+    cell.spec.agents[1].image = "library/lazarus-pit:dev".into();
     stage.apply(&cell).await;
     stage.until("it is replaced once more", |mission| mission.alive("relay", 4)).await;
     stage.until("the mission is well", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
@@ -48,7 +48,7 @@ async fn only_the_changed_agent_is_replaced() {
         assert_eq!(mission.status().incidents.len(), 0);
         assert!(mission.lacks(Reconciling));
         let container = mission.pods_of("relay")[0].spec.as_ref().unwrap().containers[0].clone();
-        assert_eq!(container.image.as_deref(), Some("docker.io/library/lazarus-pit:dev"));
+        assert_eq!(container.image.as_deref(), Some("library/lazarus-pit:dev"));
     });
 }
 

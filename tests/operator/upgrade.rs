@@ -11,8 +11,10 @@ use super::support::{Stage, agent, lab, mission, writes};
 
 /// The same program under another name: to Kubernetes it is another version.
 fn another_version() -> &'static str {
-    let [old, new] = ["docker.io/library/lazarus-pit:dev", "docker.io/library/lazarus-pit:next"];
-    lab::script(&["exec-node", "--", "ctr", "images", "tag", "--force", old, new]).unwrap();
+    let images = lab::script(&["exec-node", "--", "ctr", "images", "list", "--quiet"]).unwrap();
+    let old = images.lines().find(|name| name.ends_with("/lazarus-pit:dev")).expect("the image of this working tree");
+    let new = old.replace(":dev", ":next");
+    lab::script(&["exec-node", "--", "ctr", "images", "tag", "--force", old, &new]).unwrap();
     "lazarus-pit:next"
 }
 
