@@ -72,7 +72,7 @@ if [[ ${1:-} == down ]]; then
 	fi
 	confirm "removes the namespace $namespace; the operator stays"
 	run_kubectl delete namespace "$namespace" --ignore-not-found
-	say "The operator and the kinds go with: sed 's|lazarus-pit:dev|$IMAGE|' deploy/install.yaml | kubectl delete -f -" \
+	say "The operator and the kinds go with: kubectl delete -f deploy/install.yaml" \
 		"That ends every mission in the cluster."
 	exit
 fi

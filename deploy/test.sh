@@ -17,8 +17,12 @@ running=''
 building=''
 
 stop() {
-	[[ -z $running ]] || kill -TERM -- "-$running" 2>/dev/null || true
-	[[ -z $building ]] || kill -TERM -- "-$building" 2>/dev/null || true
+	local job
+	for job in $running $building; do
+		kill -TERM -- "-$job" 2>/dev/null || true
+		# Bash would report the end at some later line.
+		wait "$job" 2>/dev/null || true
+	done
 	keep_logs
 	deploy/lab/lab.sh down >"$logs/lab-down.log" 2>&1 || echo "the test lab is not down: LAB_DIR=$LAB_DIR make lab-down" >&2
 }
