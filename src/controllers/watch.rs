@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use futures::{StreamExt, TryStreamExt};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Action as Requeue, Config};
+use kube::runtime::controller::{Action as Requeue, Config, Error};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
@@ -74,7 +74,16 @@ pub async fn run(client: Client, writers: Writers, context: Arc<Context>, concur
         .reconcile_all_on(context.leadership.gained())
         .graceful_shutdown_on(async move { shutdown.requested().await })
         .run(reconcile, again, Arc::clone(&context))
-        .for_each(|_| futures::future::ready(()));
+        .for_each(|result| {
+            match result {
+                // The watch tries again by itself, later each time; it says why nothing is seen, such as missing kinds or rights.
+                Err(Error::QueueError(error)) => tracing::warn!(%error, "cannot watch"),
+                Err(Error::RunnerError(error)) => tracing::warn!(%error, "cannot run"),
+                // A failure was dealt with in `again`; an object that is gone needs nothing.
+                Err(Error::ReconcilerFailed(..) | Error::ObjectNotFound(_)) | Ok(_) => {}
+            }
+            futures::future::ready(())
+        });
     futures::future::join(controller, ready).await;
 }
 
