@@ -63,6 +63,9 @@ pub struct AgentStatus {
     /// UID of that pod. Only the pod with this UID is the agent: any other one of the same agent is removed.
     #[serde(default, rename = "podUID", skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
+    /// Hash of the fields of the spec that the pod was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// Node the pod runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,

@@ -20,8 +20,8 @@ enum Sentence {
 impl<'a> Look<'a> {
     /// Writes down how an incarnation ended, before its pod is touched.
     pub(super) fn record_end(&self, mut record: LastEnd, log: &str, pod: &str) -> Assessment {
-        // A vanished pod can't say what it was made from; what is known of it is that nothing was replaced.
-        record.template = record.template.or_else(|| self.old.last_end.as_ref().and_then(|end| end.template.clone()));
+        // A vanished pod can't say what it was made from.
+        record.template = record.template.or_else(|| self.old.template.clone());
         let mut old = self.old.clone();
         let ran = record.started_at.as_ref().map_or(TimeDelta::zero(), |started| from_time(&record.at) - from_time(started));
         if ran >= self.reset_after() {

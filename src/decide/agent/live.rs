@@ -101,7 +101,7 @@ impl<'a> Look<'a> {
         if let Some(status) = &mut assessment.status {
             status.attempt = pod.attempt;
             (status.pod_name, status.pod_uid) = (Some(pod.name.clone()), Some(pod.uid.clone()));
-            status.started_at = None;
+            (status.template, status.started_at) = (pod.template.clone(), None);
             let previous = self.old.last_end.as_ref().and_then(|end| end.template.as_ref());
             // Attempts were used up by another program.
             if previous.is_some() && previous != pod.template.as_ref() {
