@@ -156,6 +156,7 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
         ("default", "update", ours, "missioncells"),
         ("default", "patch", ours, "missioncells"),
         ("default", "delete", ours, "missioncells"),
+        ("default", "get", "", "pods"),
         ("default", "update", "", "pods"),
         ("default", "patch", "", "pods"),
         ("default", "deletecollection", "", "pods"),

@@ -46,11 +46,12 @@ pub(super) fn objects() -> [Object; 7] {
 /// The calls the operator makes, and no others: it can't change a mission's spec, read a Secret or update a pod.
 fn operator() -> ClusterRole {
     let rules = vec![
-        rule(GROUP, ["missioncells", "agentpolicies"], ["get", "list", "watch"]),
+        rule(GROUP, ["missioncells"], ["get", "list", "watch"]),
+        rule(GROUP, ["agentpolicies"], ["list", "watch"]),
         rule(GROUP, ["missioncells/status"], ["patch"]),
         // Lets it make pods whose owner reference blocks the owner's deletion.
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
-        rule("", ["pods"], ["get", "list", "watch", "create", "delete"]),
+        rule("", ["pods"], ["list", "watch", "create", "delete"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),
     ];
     ClusterRole { metadata: cluster_wide(OPERATOR), rules: Some(rules), ..ClusterRole::default() }
