@@ -77,6 +77,8 @@ pub struct AgentStatus {
     pub since: Option<Time>,
     /// Deaths in a row, each of which used one attempt; disruptions don't count.
     pub deaths: i64,
+    /// Disruptions in a row, each of an incarnation that ran for less than the policy's longest wait.
+    pub disruptions: i64,
     /// The current incarnation is made from a changed spec that has not proven itself: should it stay dead, no other
     /// agent is replaced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -1,16 +1,16 @@
-//! How long to wait between a death and the restart.
+//! How long to wait between the end of an agent and the next incarnation.
 
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
 use crate::api::EffectiveRestart;
 
-/// The wait after the `deaths`-th death in a row: it doubles with each, up to the policy's longest one.
+/// The wait after this many ends in a row: it doubles with each, up to the policy's longest one.
 ///
 /// Up to a tenth is taken off, by a hash of `pod_uid`: agents that died together don't come back together, and the same
 /// death always has the same wait.
-pub(super) fn wait(restart: &EffectiveRestart, deaths: i64, pod_uid: &str) -> TimeDelta {
-    let doublings = deaths.saturating_sub(1).clamp(0, 32);
+pub(super) fn wait(restart: &EffectiveRestart, ends: i64, pod_uid: &str) -> TimeDelta {
+    let doublings = ends.saturating_sub(1).clamp(0, 32);
     let seconds = restart.backoff_seconds.saturating_mul(1 << doublings).min(restart.max_backoff_seconds);
     let jitter = i64::from(Sha256::digest(pod_uid.as_bytes()).first().copied().unwrap_or(0));
     TimeDelta::seconds(seconds - seconds * jitter / 2560)

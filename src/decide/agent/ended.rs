@@ -27,8 +27,11 @@ impl<'a> Look<'a> {
         if ran >= self.reset_after() {
             old.deaths = 0;
         }
-        if record.outcome == Outcome::Died {
-            old.deaths += 1;
+        let short = self.policy.is_none_or(|policy| ran < TimeDelta::seconds(policy.restart.max_backoff_seconds));
+        match record.outcome {
+            Outcome::Died => (old.deaths, old.disruptions) = (old.deaths + 1, 0),
+            Outcome::Disrupted => old.disruptions = if short { old.disruptions + 1 } else { 1 },
+            Outcome::Completed | Outcome::Replaced | Outcome::Stopped => old.disruptions = 0,
         }
         old.trial &= ran < live::PROVEN_AFTER;
         old.last_end = Some(record.clone());
@@ -85,9 +88,9 @@ impl<'a> Look<'a> {
             Outcome::Stopped => self.succeed(pod, at, Reason::Recreating, "Recreate", &evidence),
             Outcome::Replaced => self.succeed(pod, at, Reason::Replacing, "Replace", "the agent's spec changed"),
             Outcome::Disrupted => {
-                // A node that kills whatever it is given must not make a hot loop of it.
-                let pause = TimeDelta::seconds(self.policy.map_or(0, |policy| policy.restart.backoff_seconds));
-                let due = end.started_at.as_ref().map_or(at, from_time) + pause;
+                // A node that kills whatever it is given must not make a hot loop of it: the wait counts from the start.
+                let wait = |policy: &EffectivePolicy| backoff::wait(&policy.restart, self.old.disruptions, &end.pod_uid);
+                let due = end.started_at.as_ref().map_or(at, from_time) + self.policy.map_or(TimeDelta::zero(), wait);
                 self.succeed(pod, due.max(at), Reason::Recreating, "Recreate", &evidence)
             }
             Outcome::Died => self.died(end, pod, &evidence),
