@@ -8,7 +8,7 @@
 //!   cluster waits one lease too;
 //! - a holder that does not renew in time goes back to waiting instead of ending the process.
 //!
-//! Beyond it: a forged release mark, a Lease deleted twice within half a lease, and a suspended machine, whose
+//! Beyond it: a forged release mark, a Lease that is made and deleted within half a lease, and a suspended machine, whose
 //! monotonic clock stands still. Safe start makes such an overlap harmless.
 
 use std::time::{Duration, Instant};

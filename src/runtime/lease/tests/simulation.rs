@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 
@@ -44,6 +45,7 @@ struct World {
     version: u64,
     births: u64,
     deleted_at: u64,
+    born_at: u64,
     leaders: u32,
 }
 
@@ -68,6 +70,7 @@ impl World {
             version: 0,
             births: 0,
             deleted_at: 0,
+            born_at: 0,
             leaders: 0,
         };
         for index in 0..CANDIDATES {
@@ -184,6 +187,7 @@ impl World {
             Step::Read => Ok(self.store.clone()),
             Step::Create(lease) if self.store.is_none() => {
                 self.births += 1;
+                self.born_at = self.now;
                 let mut lease = lease.clone();
                 lease.metadata.uid = Some(self.births.to_string());
                 Ok(self.keep(lease))
@@ -213,7 +217,7 @@ fn same_version(stored: &Lease, lease: &Lease) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, rng_seed: RngSeed::Fixed(20_260_101), failure_persistence: None, ..ProptestConfig::default() })]
 
     // The rates differ by less than 15 s / 10 s, the ratio that the durations tolerate.
     #[test]

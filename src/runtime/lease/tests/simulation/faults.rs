@@ -22,8 +22,8 @@ impl World {
                     self.schedule(way, victim, Event::Arrive(0, Box::new(Step::Replace(lease)), now));
                 }
             }
-            // Twice within half a lease is beyond what an absent object can tell (see the module).
-            3 if self.now > self.deleted_at + 60_000 => {
+            // One that comes and goes within half a lease is beyond what an absent object can tell (see the module).
+            3 if self.now > self.deleted_at.max(self.born_at) + 60_000 => {
                 self.store = None;
                 self.deleted_at = self.now;
             }
