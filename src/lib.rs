@@ -7,6 +7,7 @@ pub mod apply;
 pub mod cli;
 pub mod controllers;
 pub mod decide;
+pub mod gateway;
 pub mod observe;
 pub mod render;
 pub mod report;

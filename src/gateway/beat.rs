@@ -1,0 +1,122 @@
+//! What a sidecar reports, and what it is told: the wire protocol, version 1.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The version this operator speaks; it also reads the one before, of which there is none yet.
+pub const PROTOCOL: u8 = 1;
+
+/// The longest body of a report, in bytes.
+pub const LONGEST_BODY: usize = 1024;
+
+/// The longest text of one field that is kept, in characters.
+const LONGEST_TEXT: usize = 64;
+
+/// One report. Fields that this version does not know are ignored: a newer sidecar may send them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beat {
+    /// Version of the protocol.
+    pub protocol: u8,
+    /// What the sidecar sees of the agent.
+    pub agent: Seen,
+    /// Seconds since the agent was last seen well, by the sidecar's monotonic clock.
+    #[serde(default)]
+    pub silent_seconds: u32,
+    /// What the agent says it is doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// A number that grows as the agent works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<u64>,
+    /// What the agent works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// State of the agent's provider, as the agent reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Until when the agent asked to be left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_until: Option<DateTime<Utc>>,
+}
+
+/// What the sidecar sees of the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// It answers, or reported by itself.
+    Healthy,
+    /// It does not.
+    Silent,
+    /// Nothing but the process is watched.
+    #[default]
+    Unobserved,
+}
+
+/// Why a report is not taken. The text goes back to the sidecar and names the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Too long to be one.
+    #[error("the body is longer than {LONGEST_BODY} bytes")]
+    TooLong,
+    /// Not JSON, or not of this form.
+    #[error("the body is not a report: `protocol` (a number) and `agent` (Healthy, Silent or Unobserved) are required")]
+    Malformed,
+    /// Of a version that is not spoken here.
+    #[error("`protocol` must be {PROTOCOL}")]
+    Protocol,
+}
+
+impl Beat {
+    /// Reads a report; what is text in it is shortened to what is kept.
+    ///
+    /// # Errors
+    /// It is too long, not a report, or of another version.
+    pub fn read(body: &[u8]) -> Result<Self, Invalid> {
+        if body.len() > LONGEST_BODY {
+            return Err(Invalid::TooLong);
+        }
+        let mut beat: Self = serde_json::from_slice(body).map_err(|_| Invalid::Malformed)?;
+        if beat.protocol != PROTOCOL {
+            return Err(Invalid::Protocol);
+        }
+        for text in [&mut beat.status, &mut beat.task, &mut beat.provider].into_iter().flatten() {
+            *text = text.chars().filter(|character| !character.is_control()).take(LONGEST_TEXT).collect();
+        }
+        Ok(beat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_version_1_is_read_as_it_was_when_version_1_began() {
+        let body = r#"{"protocol":1,"agent":"Silent","silentSeconds":312,"status":"thinking","cycle":7,"task":"t-1","provider":"primary_dead","busyUntil":"2026-01-01T00:00:00Z","later":true}"#;
+        let beat = Beat::read(body.as_bytes()).unwrap();
+        assert_eq!((beat.agent, beat.silent_seconds, beat.cycle), (Seen::Silent, 312, Some(7)));
+        assert_eq!(beat.busy_until.unwrap().timestamp(), 1_767_225_600);
+        let least = Beat::read(br#"{"protocol":1,"agent":"Unobserved"}"#).unwrap();
+        assert_eq!((least.silent_seconds, least.task), (0, None));
+    }
+
+    #[test]
+    fn hostile_reports_are_refused_or_shortened() {
+        assert_eq!(Beat::read(&[b' '; LONGEST_BODY + 1]), Err(Invalid::TooLong));
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            r#"{"protocol":1}"#,
+            r#"{"protocol":1,"agent":"healthy"}"#,
+            r#"{"protocol":-1,"agent":"Healthy"}"#,
+        ] {
+            assert_eq!(Beat::read(body.as_bytes()), Err(Invalid::Malformed), "{body}");
+        }
+        assert_eq!(Beat::read(br#"{"protocol":2,"agent":"Healthy"}"#), Err(Invalid::Protocol));
+        let body = format!(r#"{{"protocol":1,"agent":"Healthy","task":"\u0007{}"}}"#, "é".repeat(300));
+        assert_eq!(Beat::read(body.as_bytes()).unwrap().task.unwrap(), "é".repeat(LONGEST_TEXT));
+        assert_eq!(Beat::read(&[b'['; LONGEST_BODY]), Err(Invalid::Malformed));
+    }
+}
