@@ -166,15 +166,15 @@ impl Keys {
         let (signed, signature) = token.rsplit_once('.').ok_or(Rejected::Malformed)?;
         let (header, claims) = signed.split_once('.').filter(|(_, claims)| !claims.contains('.')).ok_or(Rejected::Malformed)?;
         let header: Header = part(header)?;
-        let algorithm: &dyn Fn(&Public, &[u8], &[u8]) -> Option<()> = match header.alg.as_str() {
-            "RS256" => &Public::verify_rs256,
-            "ES256" => &Public::verify_es256,
+        let verify = match header.alg.as_str() {
+            "RS256" => Public::verify_rs256,
+            "ES256" => Public::verify_es256,
             _ => return Err(Rejected::Algorithm),
         };
         let named = header.kid.ok_or(Rejected::UnknownKey)?;
         let key = self.keys.iter().find(|key| key.id == named).ok_or(Rejected::UnknownKey)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Rejected::Malformed)?;
-        algorithm(&key.public, signed.as_bytes(), &signature).ok_or(Rejected::Signature)?;
+        verify(&key.public, signed.as_bytes(), &signature).ok_or(Rejected::Signature)?;
         // Only now is anything in it worth reading.
         part::<Claims>(claims)?.check(expected, now)
     }
