@@ -2,6 +2,7 @@
 
 mod agent;
 mod agent_policy;
+pub mod beat;
 pub mod conditions;
 mod mission_cell;
 pub mod names;

@@ -11,6 +11,30 @@ pub const DEFAULT_POLICY: &str = "default";
 /// Name of the container that is the agent.
 pub const AGENT_CONTAINER: &str = "agent";
 
+/// Name of the sidecar that reports for the agent.
+pub const PULSE_CONTAINER: &str = "pulse";
+/// Name of the gateway's Service and EndpointSlice in the operator's namespace, of the ConfigMap that tells a mission's
+/// namespace where it is, and of the certificate it shows.
+pub const GATEWAY: &str = "lazarus-gateway";
+/// Secret in the operator's namespace that holds the gateway's certificate authority.
+pub const GATEWAY_AUTHORITY: &str = "lazarus-gateway-ca";
+/// What a sidecar's token is made for.
+pub const AUDIENCE: &str = "lazarus-gateway";
+/// Port of the gateway's Service.
+pub const GATEWAY_PORT: u16 = 443;
+/// Port the gateway listens on.
+pub const GATEWAY_TARGET_PORT: u16 = 8443;
+/// Key of that ConfigMap: address and port of the gateway.
+pub const GATEWAY_ADDRESS_KEY: &str = "address";
+/// Key of that ConfigMap: the certificates that may have signed the gateway's, old and new.
+pub const GATEWAY_BUNDLE_KEY: &str = "ca.crt";
+/// Where the sidecar finds its token (`token`) and the keys of that ConfigMap as files.
+pub const PULSE_FOLDER: &str = "/var/run/lazarus/gateway";
+/// Where the sidecar makes the socket that the admission probe asks.
+pub const PULSE_SOCKET: &str = "/run/lazarus/admitted";
+/// Port on the pod's loopback where the agent reports to the sidecar.
+pub const PULSE_PORT: u16 = 8766;
+
 /// Prefix of all labels and annotations of this project; admission lets only the operator write them on pods.
 pub const PREFIX: &str = "lazarus-pit.io/";
 /// Label: the MissionCell a pod belongs to.

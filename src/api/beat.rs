@@ -1,6 +1,7 @@
-//! What a sidecar reports, and what it is told: the wire protocol, version 1.
+//! What a sidecar asks and reports, and what it is told: the wire protocol, version 1.
+//!
+//! Times are spans by the sidecar's monotonic clock, never moments: no clock that is stepped makes an agent look dead.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The version this operator speaks; it also reads the one before, of which there is none yet.
@@ -12,7 +13,7 @@ pub const LONGEST_BODY: usize = 1024;
 /// The longest text of one field that is kept, in characters.
 const LONGEST_TEXT: usize = 64;
 
-/// One report. Fields that this version does not know are ignored: a newer sidecar may send them.
+/// `POST /beat`: one report. Fields that this version does not know are ignored: a newer sidecar may send them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Beat {
@@ -20,9 +21,12 @@ pub struct Beat {
     pub protocol: u8,
     /// What the sidecar sees of the agent.
     pub agent: Seen,
-    /// Seconds since the agent was last seen well, by the sidecar's monotonic clock.
-    #[serde(default)]
+    /// Seconds since the agent was last seen well, or since the sidecar began to look.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub silent_seconds: u32,
+    /// Whether this sidecar has seen the agent well at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ever_healthy: bool,
     /// What the agent says it is doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
@@ -35,9 +39,9 @@ pub struct Beat {
     /// State of the agent's provider, as the agent reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Until when the agent asked to be left alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub busy_until: Option<DateTime<Utc>>,
+    /// Seconds for which the agent has asked to be left alone, from now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub busy_seconds: u32,
 }
 
 /// What the sidecar sees of the agent.
@@ -50,6 +54,40 @@ pub enum Seen {
     /// Nothing but the process is watched.
     #[default]
     Unobserved,
+}
+
+/// The answer to a report that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reply {
+    /// Seconds until the next report is wanted.
+    pub next_heartbeat_seconds: u32,
+}
+
+/// `POST /admission`: may the agent of this pod start? The token says which pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ask {
+    /// Version of the protocol.
+    pub protocol: u8,
+}
+
+/// The answer to a question for admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Admission {
+    /// Whether it may.
+    pub admitted: bool,
+    /// Seconds until it is worth asking again, when it may not yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retry_seconds: u32,
+}
+
+/// The answer to whatever was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why, for people: the field, or what to do.
+    pub message: String,
 }
 
 /// Why a report is not taken. The text goes back to the sidecar and names the field.
@@ -66,7 +104,37 @@ pub enum Invalid {
     Protocol,
 }
 
+impl Ask {
+    /// Reads a question.
+    ///
+    /// # Errors
+    /// It is too long, not a question, or of another version.
+    pub fn read(body: &[u8]) -> Result<Self, Invalid> {
+        if body.len() > LONGEST_BODY {
+            return Err(Invalid::TooLong);
+        }
+        let ask: Self = serde_json::from_slice(body).map_err(|_| Invalid::Malformed)?;
+        if ask.protocol == PROTOCOL { Ok(ask) } else { Err(Invalid::Protocol) }
+    }
+}
+
 impl Beat {
+    /// The shortest report.
+    #[must_use]
+    pub fn of(agent: Seen) -> Self {
+        Self {
+            protocol: PROTOCOL,
+            agent,
+            silent_seconds: 0,
+            ever_healthy: agent == Seen::Healthy,
+            status: None,
+            cycle: None,
+            task: None,
+            provider: None,
+            busy_seconds: 0,
+        }
+    }
+
     /// Reads a report; what is text in it is shortened to what is kept.
     ///
     /// # Errors
@@ -86,16 +154,21 @@ impl Beat {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_report_of_version_1_is_read_as_it_was_when_version_1_began() {
-        let body = r#"{"protocol":1,"agent":"Silent","silentSeconds":312,"status":"thinking","cycle":7,"task":"t-1","provider":"primary_dead","busyUntil":"2026-01-01T00:00:00Z","later":true}"#;
+        let body = r#"{"protocol":1,"agent":"Silent","silentSeconds":312,"status":"thinking","cycle":7,"task":"t-1","provider":"primary_dead","everHealthy":true,"busySeconds":60,"later":true}"#;
         let beat = Beat::read(body.as_bytes()).unwrap();
         assert_eq!((beat.agent, beat.silent_seconds, beat.cycle), (Seen::Silent, 312, Some(7)));
-        assert_eq!(beat.busy_until.unwrap().timestamp(), 1_767_225_600);
+        assert_eq!((beat.busy_seconds, beat.ever_healthy), (60, true));
         let least = Beat::read(br#"{"protocol":1,"agent":"Unobserved"}"#).unwrap();
         assert_eq!((least.silent_seconds, least.task), (0, None));
     }

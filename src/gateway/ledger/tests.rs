@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use chrono::DateTime;
+
+use super::*;
+use crate::runtime::clock::{Clock, ManualClock};
+
+const UID: Uid = Uid(1);
+
+fn beat(agent: Seen) -> Beat {
+    let silent_seconds = if agent == Seen::Silent { 90 } else { 0 };
+    Beat { silent_seconds, ..Beat::of(agent) }
+}
+
+fn entered() -> (ManualClock, Ledger) {
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let mut ledger = Ledger::new(clock.monotonic());
+    ledger.enter(UID, 15, false, clock.monotonic());
+    (clock, ledger)
+}
+
+#[test]
+fn an_entry_is_small() {
+    assert!(size_of::<(Uid, Entry)>() <= 80, "{}", size_of::<(Uid, Entry)>());
+}
+
+#[test]
+fn uids_are_read_strictly() {
+    let text = "5d1c9f1e-0000-4000-8000-0000000000ff";
+    assert_eq!(Uid::read(text), Some(Uid(0x5d1c_9f1e_0000_4000_8000_0000_0000_00ff)));
+    for wrong in [
+        "",
+        "5d1c9f1e",
+        &text.replace('-', "0"),
+        &text.replace('f', "g"),
+        &format!("{text}0"),
+        "+d1c9f1e-0000-4000-8000-0000000000ff",
+    ] {
+        assert_eq!(Uid::read(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn strangers_change_nothing() {
+    let (clock, mut ledger) = entered();
+    assert_eq!(ledger.note(Uid(2), &beat(Seen::Healthy), clock.monotonic()), Err(Refused::Gone));
+    assert!(!ledger.admits(Uid(2)));
+    assert!(ledger.admits(UID));
+    assert_eq!(ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()), Ok(15));
+    ledger.leave(UID);
+    assert_eq!(ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()), Err(Refused::Gone), "a late report of the old one");
+    assert!(!ledger.admits(UID));
+}
+
+#[test]
+fn silence_is_what_the_sidecar_says_and_not_the_age_of_its_report() {
+    let (clock, mut ledger) = entered();
+    ledger.note(UID, &beat(Seen::Silent), clock.monotonic()).unwrap();
+    clock.advance(Duration::from_mins(10));
+    let pulse = ledger.pulse(UID, clock.monotonic()).unwrap();
+    assert_eq!((pulse.age, pulse.silent, pulse.ever_healthy), (600, 90, false));
+    ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()).unwrap();
+    let pulse = ledger.pulse(UID, clock.monotonic()).unwrap();
+    assert_eq!((pulse.age, pulse.silent, pulse.ever_healthy), (0, 0, true));
+}
+
+#[test]
+fn progress_is_a_change_of_cycle_task_or_status() {
+    let (clock, mut ledger) = entered();
+    let unchanged = |ledger: &Ledger, clock: &ManualClock| ledger.pulse(UID, clock.monotonic()).unwrap().unchanged;
+    ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()).unwrap();
+    assert_eq!(unchanged(&ledger, &clock), None, "it has said nothing that could change");
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(30));
+        ledger.note(UID, &Beat { cycle: Some(1), ..beat(Seen::Healthy) }, clock.monotonic()).unwrap();
+    }
+    assert_eq!(unchanged(&ledger, &clock), Some(60));
+    ledger.note(UID, &Beat { cycle: Some(2), ..beat(Seen::Healthy) }, clock.monotonic()).unwrap();
+    assert_eq!(unchanged(&ledger, &clock), Some(0));
+}
+
+#[test]
+fn time_that_runs_is_counted_from_what_this_replica_saw() {
+    let (clock, mut ledger) = entered();
+    ledger.note(UID, &Beat { busy_seconds: 100, ..beat(Seen::Silent) }, clock.monotonic()).unwrap();
+    clock.advance(Duration::from_secs(30));
+    ledger.enter(UID, 15, true, clock.monotonic());
+    clock.advance(Duration::from_secs(30));
+    ledger.enter(UID, 15, true, clock.monotonic());
+    let pulse = ledger.pulse(UID, clock.monotonic()).unwrap();
+    assert_eq!((pulse.running, pulse.busy), (30, 40));
+}
+
+#[test]
+fn missing_reports_are_counted_by_the_interval() {
+    let (clock, mut ledger) = entered();
+    let counts = |ledger: &Ledger, clock: &ManualClock| {
+        let Tally { healthy, degraded, unhealthy } = ledger.tally(clock.monotonic());
+        (healthy, degraded, unhealthy)
+    };
+    ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()).unwrap();
+    assert_eq!(counts(&ledger, &clock), (1, 0, 0));
+    clock.advance(Duration::from_secs(20));
+    assert_eq!(counts(&ledger, &clock), (1, 0, 0), "a little late");
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(counts(&ledger, &clock), (0, 1, 0));
+    clock.advance(Duration::from_secs(15));
+    assert_eq!(counts(&ledger, &clock), (0, 0, 1));
+    ledger.note(UID, &beat(Seen::Silent), clock.monotonic()).unwrap();
+    assert_eq!(counts(&ledger, &clock), (0, 1, 0));
+}
+
+#[test]
+fn an_agent_that_reports_too_often_is_slowed_down() {
+    let (clock, mut ledger) = entered();
+    let taken =
+        |ledger: &mut Ledger| (0..20).filter(|_| ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()).is_ok()).count();
+    assert_eq!(taken(&mut ledger), 10);
+    clock.advance(Duration::from_secs(3));
+    assert_eq!(taken(&mut ledger), 6);
+}

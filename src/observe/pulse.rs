@@ -1,0 +1,27 @@
+//! What the gateway knows of one incarnation at one moment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::beat::Seen;
+
+/// What the leader knows of an incarnation from its sidecar's reports. All times are spans by monotonic clocks, in whole
+/// seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Time since the last report, or since this replica began to expect one.
+    pub age: u32,
+    /// Whether it has reported to this replica.
+    pub reported: bool,
+    /// Whether its sidecar, or this replica, has ever seen it well.
+    pub ever_healthy: bool,
+    /// What the sidecar last saw.
+    pub seen: Seen,
+    /// How long the agent had been silent at the last report. It does not grow by itself: between reports nothing is known.
+    pub silent: u32,
+    /// How long cycle, task and status have not changed; `None`: the agent has never said any of them.
+    pub unchanged: Option<u32>,
+    /// How long the agent still asks to be left alone.
+    pub busy: u32,
+    /// How long this replica has seen the agent's container running.
+    pub running: u32,
+}
