@@ -64,6 +64,9 @@ pub struct AgentSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
     )]
     pub runtime_class_name: Option<String>,
+    /// How the agent is seen to be well, and when it is taken for dead. Absent: only the end of its process counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<AgentHeartbeat>,
     /// What is done when this agent dies: `Always` brings it back, within the limits of the policy's `restart`; `Never`
     /// only reports it. Comes before the mission's and the policy's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +76,72 @@ pub struct AgentSpec {
     /// does, so any exit is a death. Absent: `Required`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
+}
+
+/// How an agent is seen to be well, and when it is taken for dead.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "has(self.http) == (has(self.source) && self.source == 'Http')",
+    "set `http` together with `source: Http`, and only then"
+))]
+#[x_kube(validation = (
+    "!has(self.staleAfterSeconds) || !has(self.deadAfterSeconds) || self.staleAfterSeconds < self.deadAfterSeconds",
+    "`staleAfterSeconds` must be less than `deadAfterSeconds`: lower the first or raise the second"
+))]
+pub struct AgentHeartbeat {
+    /// Where the sidecar looks. `Process`: nowhere, only the end of the process counts. `Http`: it asks the agent's own
+    /// endpoint. `Self`: the agent posts to the sidecar at `http://127.0.0.1:$LAZARUS_PORT/heartbeat`. Absent: `Process`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The agent's endpoint, for `source: Http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSource>,
+    /// As in the AgentPolicy, for this agent alone, 2 to 86400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 86_400))]
+    pub stale_after_seconds: Option<i64>,
+    /// As in the AgentPolicy, for this agent alone, 3 to 604800.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 3, max = 604_800))]
+    pub dead_after_seconds: Option<i64>,
+}
+
+/// Where the sidecar looks to see an agent well.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere: only the end of the process counts.
+    #[default]
+    Process,
+    /// At an endpoint of the agent.
+    Http,
+    /// The agent reports by itself.
+    #[serde(rename = "Self")]
+    Own,
+}
+
+impl Source {
+    /// The value as manifests and the sidecar's arguments write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "Process",
+            Self::Http => "Http",
+            Self::Own => "Self",
+        }
+    }
+}
+
+/// An agent's endpoint: it is well while a GET is answered with 2xx within 5 seconds.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct HttpSource {
+    /// The port on which the agent listens, also on loopback, 1 to 65535.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i64,
+    /// The path, starting with `/`. Absent: `/health`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024), regex(pattern = r"^/[!-~]*$"))]
+    pub path: Option<String>,
 }
 
 /// An agent's part in the mission.

@@ -70,6 +70,16 @@ words! {
         Terminating = "The previous incarnation is still ending; the next one waits until it is gone.",
         PreviousIncarnation = "A pod of an earlier mission of the same name still runs this agent; the next one waits until it has ended.",
         PodRefused = "The API server refuses the agent's pod: quota, admission or validation.",
+        Stale = "The agent's sidecar sees it silent.",
+        Busy = "The agent is silent and said that it would be busy; it is left alone for a while.",
+        Hung = "The agent's process runs, but its sidecar saw it silent for too long: it is taken for dead.",
+        NeverBeat = "The agent's process runs, but was never seen well since it started: it is taken for dead.",
+        Stalled = "The agent answers, but its cycle, task and status have not changed for too long: it is taken for dead.",
+        LinkLost = "The agent's sidecar does not reach the gateway. Nothing is known, so nothing is done.",
+        AwaitingAdmission = "The agent's sidecar waits for the gateway to admit the agent; it starts then.",
+        NodeUncertain = "The agent's node is not well: whether the agent runs is not known, so nothing is done.",
+        StormHold = "Many agents are in trouble at once: none is restarted until it calms down.",
+        InFlight = "Another dead agent of the mission is on its way back; this one is next.",
         Quarantined = "The object can't be processed; the other missions are not affected.",
     }
 }

@@ -10,10 +10,13 @@ pub mod quantity;
 mod schema;
 mod status;
 
-pub use agent::{AgentSpec, Completion, ConfigFile, EnvSource, EnvVar, KeyRef, Port, Protocol, Resources, Role};
-pub use agent_policy::{AgentPolicy, AgentPolicySpec, Restart, Revive};
+pub use agent::{
+    AgentHeartbeat, AgentSpec, Completion, ConfigFile, EnvSource, EnvVar, HttpSource, KeyRef, Port, Protocol, Resources, Role,
+    Source,
+};
+pub use agent_policy::{AgentPolicy, AgentPolicySpec, Heartbeat, Restart, Revive, Storm};
 pub use mission_cell::{MissionCell, MissionCellSpec, ObjectName};
 pub use status::{
-    AgentState, AgentStatus, Counts, EffectivePolicy, EffectiveRestart, Incident, IncidentOutcome, LastEnd, MissionCellStatus,
-    NextAction, Outcome, Verdict,
+    AgentState, AgentStatus, Counts, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm, Incident,
+    IncidentOutcome, LastEnd, MissionCellStatus, NextAction, Outcome, Verdict,
 };

@@ -101,9 +101,11 @@ pub enum AgentState {
     Pending,
     /// Has a node; its container is not running yet.
     Starting,
-    /// Its container is running.
+    /// Its container is running, and nothing says that it does not work.
     Alive,
-    /// Ended, and stays so unless a person acts.
+    /// Its container is running, but its sidecar sees it silent, or its node is not well.
+    Stale,
+    /// Ended or taken for dead; the reason says what follows.
     Dead,
     /// Something has to happen first; the reason says what.
     Waiting,
@@ -237,8 +239,46 @@ pub struct EffectivePolicy {
     pub source: String,
     /// What is done about a dead agent, unless the agent says otherwise.
     pub revive: Revive,
+    /// How agents that report are judged, unless the agent says otherwise.
+    #[serde(default)]
+    pub heartbeat: EffectiveHeartbeat,
+    /// What keeps one trouble of many agents from becoming many restarts.
+    #[serde(default)]
+    pub storm: EffectiveStorm,
     /// How often and how fast dead agents are restarted.
     pub restart: EffectiveRestart,
+}
+
+/// How agents that report are judged, with every default filled in.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveHeartbeat {
+    /// Seconds between two reports.
+    pub interval_seconds: i64,
+    /// Seconds of silence after which an agent is `Stale`.
+    pub stale_after_seconds: i64,
+    /// Seconds of silence after which an agent is dead.
+    pub dead_after_seconds: i64,
+    /// Seconds after its start in which an agent must be seen well.
+    pub startup_grace_seconds: i64,
+    /// Seconds without progress after which an agent is dead; 0: never.
+    pub stalled_after_seconds: i64,
+    /// Seconds of silence up to which an agent that says it is busy is left alone.
+    pub max_busy_seconds: i64,
+}
+
+/// What keeps one trouble of many agents from becoming many restarts, with every default filled in.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveStorm {
+    /// Percentage of unhealthy agents from which on it is a storm.
+    pub max_unhealthy_percent: i64,
+    /// Fewest unhealthy agents that are a storm.
+    pub min_agents: i64,
+    /// Dead agents of the mission that may be on their way back at once.
+    pub max_in_flight: i64,
+    /// Seconds for which a death counts.
+    pub cooldown_seconds: i64,
 }
 
 /// How often and how fast dead agents are restarted, with every default filled in.

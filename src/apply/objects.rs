@@ -28,9 +28,9 @@ pub enum Applied {
 ///
 /// # Errors
 /// The write failed; whether it happened is seen by the next consistent read.
-pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action) -> Result<Applied, WriteError> {
+pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, pulse_image: &str) -> Result<Applied, WriteError> {
     match action {
-        Action::Create { agent, attempt } => create(guarded, cell, agent, *attempt).await,
+        Action::Create { agent, attempt } => create(guarded, cell, agent, *attempt, pulse_image).await,
         Action::Delete { pod, uid, why } => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
             delete(guarded, cell, pod, uid).await
@@ -38,10 +38,10 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action) -> Result<Ap
     }
 }
 
-async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64) -> Result<Applied, WriteError> {
+async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64, pulse_image: &str) -> Result<Applied, WriteError> {
     // Plans are made from the spec; an agent that is not in it was never meant.
     let Some(spec) = cell.spec.agents.iter().find(|spec| spec.name == agent) else { return Ok(Applied::Done) };
-    let pod = render::pod(cell, spec, attempt);
+    let pod = render::pod(cell, spec, attempt, pulse_image);
     let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
     let pods = pods(guarded, cell);
     match guarded.write(Verb::Create, Kind::Pod, pods.create(&parameters, &pod)).await {

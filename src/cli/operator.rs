@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use kube::Client;
@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 use super::Error;
 use crate::api::names;
 use crate::apply::guard::Guarded;
-use crate::controllers::{self, Context, Memory};
+use crate::controllers::{self, Context, Heartbeats, Memory};
+use crate::gateway::ledger::Ledger;
 use crate::observe::Reader;
 use crate::report::Publisher;
 use crate::report::metrics::Metrics;
-use crate::runtime::clock::SystemClock;
+use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::config::Config;
 use crate::runtime::health::{self, Answers};
 use crate::runtime::leadership::Leadership;
@@ -86,19 +87,24 @@ impl Arguments {
         let metrics = Arc::new(Metrics::new());
         let guarded = Guarded::new(client.clone(), leadership.clone(), config.request_timeout, Arc::clone(&metrics));
         let (stores, writers) = controllers::stores();
+        let clock = Arc::new(SystemClock);
+        let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
+        let (heartbeats, woken) = Heartbeats::new(Arc::clone(&ledger), clock.clone());
         let context = Arc::new(Context {
             reader: Reader::new(client.clone(), stores.clone(), config.defaults),
             stores,
             publisher: Publisher::new(guarded.clone(), &identity),
             guarded,
             leadership: leadership.clone(),
-            clock: Arc::new(SystemClock),
+            clock,
+            heartbeats,
+            pulse_image: "lazarus".into(),
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             synced: AtomicBool::new(false),
         });
         let election = election.map(Arc::new);
-        let run = controllers::run(client, writers, Arc::clone(&context), config.concurrency, shutdown.clone());
+        let run = controllers::run(client, writers, woken, Arc::clone(&context), config.concurrency, shutdown.clone());
         let controller = tokio::spawn(run);
         let watched = controller.abort_handle();
         let answers = Answers {

@@ -13,12 +13,13 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt};
 
+use super::heartbeats::Heartbeats;
 use super::memory::Memory;
 use crate::api::MissionCell;
 use crate::apply::guard::{Guarded, WriteError};
 use crate::apply::{self, Applied};
-use crate::decide::{Action, Plan, decide};
-use crate::observe::{self, Reader, Snapshot, Stores};
+use crate::decide::{Action, Plan, decide, expected};
+use crate::observe::{self, Known, Reader, Snapshot, Stores};
 use crate::report::metrics::{Category, Metrics, ReconcileResult};
 use crate::report::{self, Publisher};
 use crate::runtime::clock::Clock;
@@ -51,6 +52,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Waits after failures.
     pub memory: Memory,
+    /// Image of the agents' sidecars.
+    pub pulse_image: String,
+    /// Reports of sidecars.
+    pub heartbeats: Heartbeats,
     /// Whether every cache was filled once.
     pub synced: AtomicBool,
 }
@@ -103,19 +108,37 @@ pub async fn reconcile(object: Arc<DeserializeGuard<MissionCell>>, context: Arc<
 }
 
 impl Context {
+    /// Looks at every report once. A new leader first enters everybody who may report, as far as its caches know.
+    pub fn scan(&self) {
+        if !self.leadership.is_leader() || !self.synced.load(Ordering::Acquire) {
+            return;
+        }
+        if !self.heartbeats.is_open() {
+            for cell in self.stores.cells.state().iter().filter_map(|cell| cell.0.as_ref().ok()) {
+                let snapshot = self.reader.cached(cell, Known::default());
+                self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
+            }
+            self.heartbeats.open();
+        }
+        self.heartbeats.scan();
+    }
+
     async fn steps(&self, cell: &MissionCell) -> Result<Requeue, Failure> {
-        let refusals = || self.memory.refusals(&uid(cell));
+        let known = || Known { refusals: self.memory.refusals(&uid(cell)), pulses: self.heartbeats.pulses(&uid(cell)) };
         // The caches may lag behind: they tell that there is nothing to do, never what to do.
-        let cached = decide(&self.reader.cached(cell, refusals()), self.clock.now());
+        let snapshot = self.reader.cached(cell, known());
+        let cached = decide(&snapshot, self.clock.now());
         if is_settled(&cached) {
+            self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
             self.metrics.reconciled(ReconcileResult::Settled);
             return Ok(self.requeue(cached.recheck_at));
         }
         let mut acted = false;
         for _ in 0..ROUNDS {
-            let Some((snapshot, version)) = self.reader.consistent(cell, refusals()).await? else {
+            let Some((snapshot, version)) = self.reader.consistent(cell, known()).await? else {
                 return Ok(Requeue::requeue(LONGEST_WAIT));
             };
+            self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
             let plan = decide(&snapshot, self.clock.now());
             if is_settled(&plan) {
                 self.metrics.reconciled(if acted { ReconcileResult::Acted } else { ReconcileResult::Settled });
@@ -132,7 +155,7 @@ impl Context {
         let cell = &snapshot.cell;
         let mut failure = None;
         for action in &plan.actions {
-            match (apply::apply(&self.guarded, cell, action).await, action) {
+            match (apply::apply(&self.guarded, cell, action, &self.pulse_image).await, action) {
                 (Ok(Applied::Refused { agent, message }), _) => {
                     tracing::warn!(namespace = cell.namespace, cell = cell.name, agent, message, "the pod was refused");
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
@@ -187,6 +210,7 @@ impl Context {
     fn forget(&self) -> usize {
         let cells = self.stores.cells.state();
         let uids: std::collections::HashSet<_> = cells.iter().filter_map(|cell| cell.meta().uid.as_deref()).collect();
+        self.heartbeats.retain(|uid| uids.contains(uid));
         self.memory.retain(|uid| uids.contains(uid))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action as Requeue, Config, Error};
@@ -11,9 +12,12 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Client, Resource, ResourceExt};
+use tokio::time::MissedTickBehavior;
 
+use super::MissionRef;
 use super::mission::{Context, Failure, reconcile};
 use crate::api::{AgentPolicy, MissionCell, names};
+use crate::observe::node::SlimNode;
 use crate::observe::{Stores, pod::SlimPod};
 use crate::report::metrics::Kind;
 use crate::runtime::shutdown::Shutdown;
@@ -26,7 +30,11 @@ pub struct Writers {
     cells: Writer<DeserializeGuard<MissionCell>>,
     policies: Writer<DeserializeGuard<AgentPolicy>>,
     pods: Writer<SlimPod>,
+    nodes: Writer<SlimNode>,
 }
+
+/// Reports are looked at this often; the shortest deadline is a few seconds.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
 
 /// Empty caches.
 #[must_use]
@@ -34,18 +42,27 @@ pub fn stores() -> (Stores, Writers) {
     let (cells, cell_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
     let (pods, pod_writer) = reflector::store();
-    let writers = Writers { cells: cell_writer, policies: policy_writer, pods: pod_writer };
-    (Stores { cells, policies, pods }, writers)
+    let (nodes, node_writer) = reflector::store();
+    let writers = Writers { cells: cell_writer, policies: policy_writer, pods: pod_writer, nodes: node_writer };
+    (Stores { cells, policies, pods, nodes }, writers)
 }
 
-/// Watches and reconciles until the shutdown; reconciles under way then are finished.
-pub async fn run(client: Client, writers: Writers, context: Arc<Context>, concurrency: u16, shutdown: Shutdown) {
-    let Stores { cells, policies, pods } = context.stores.clone();
+/// Watches and reconciles until the shutdown, also what `woken` names; reconciles under way then are finished.
+pub async fn run(
+    client: Client,
+    writers: Writers,
+    woken: impl Stream<Item = MissionRef> + Send + 'static,
+    context: Arc<Context>,
+    concurrency: u16,
+    shutdown: Shutdown,
+) {
+    let Stores { cells, policies, pods, nodes } = context.stores.clone();
     let counted = |kind| {
         let metrics = Arc::clone(&context.metrics);
         move || metrics.watched(kind)
     };
     let (seen_cell, seen_policy, seen_pod) = (counted(Kind::MissionCell), counted(Kind::AgentPolicy), counted(Kind::Pod));
+    let seen_node = counted(Kind::Node);
     let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
     let cell_events = watcher(Api::<DeserializeGuard<MissionCell>>::all(client.clone()), config.clone())
         .default_backoff()
@@ -57,16 +74,25 @@ pub async fn run(client: Client, writers: Writers, context: Arc<Context>, concur
         .reflect(writers.policies)
         .touched_objects()
         .inspect_ok(move |_| seen_policy());
+    // A node's heartbeat is a Lease, so its object changes only every few minutes.
+    let node_events = watcher(Api::<SlimNode>::all(client.clone()), config.clone())
+        .default_backoff()
+        .reflect(writers.nodes)
+        .touched_objects()
+        .inspect_ok(move |_| seen_node());
     let pod_events = watcher(Api::<SlimPod>::all(client), config.labels(names::CELL))
         .default_backoff()
         .reflect(writers.pods)
         .touched_objects()
         .inspect_ok(move |_| seen_pod());
     let users = users_of(cells.clone());
-    let ready = mark_synced(Arc::clone(&context), cells.clone(), policies, pods);
+    let residents = residents_of(pods.clone());
+    let ready = mark_synced(Arc::clone(&context), cells.clone(), policies, pods, nodes);
     let controller = Controller::for_stream(cell_events, cells)
         .with_config(Config::default().concurrency(concurrency))
         .watches_stream(policy_events, users)
+        .watches_stream(node_events, residents)
+        .reconcile_on(woken)
         .watches_stream(pod_events, |pod| {
             let cell = pod.cell().map(ObjectRef::new);
             cell.map(|cell| cell.within(&pod.namespace().unwrap_or_default()))
@@ -84,7 +110,19 @@ pub async fn run(client: Client, writers: Writers, context: Arc<Context>, concur
             }
             futures::future::ready(())
         });
-    futures::future::join(controller, ready).await;
+    let scans = Arc::clone(&context);
+    let scanned = async move {
+        let mut ticks = tokio::time::interval(SCAN_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            scans.scan();
+        }
+    };
+    tokio::select! {
+        _ = futures::future::join(controller, ready) => {}
+        () = scanned => {}
+    }
 }
 
 /// The missions that a policy concerns.
@@ -102,14 +140,34 @@ fn users_of(
     }
 }
 
+/// The missions that have a pod on a node.
+fn residents_of(pods: Store<SlimPod>) -> impl Fn(SlimNode) -> Vec<MissionRef> {
+    move |node| {
+        let name = node.name_any();
+        let pods = pods.state();
+        let residents = pods.iter().filter(|pod| pod.node() == Some(&name));
+        let mut missions: Vec<_> =
+            residents.filter_map(|pod| Some(ObjectRef::new(pod.cell()?).within(&pod.namespace().unwrap_or_default()))).collect();
+        missions.sort_by(|left: &MissionRef, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
+        missions.dedup();
+        missions
+    }
+}
+
 async fn mark_synced(
     context: Arc<Context>,
     cells: Store<DeserializeGuard<MissionCell>>,
     policies: Store<DeserializeGuard<AgentPolicy>>,
     pods: Store<SlimPod>,
+    nodes: Store<SlimNode>,
 ) {
     // An error means that the writer is gone: the process is ending.
-    let all = futures::try_join!(cells.wait_until_ready(), policies.wait_until_ready(), pods.wait_until_ready());
+    let all = futures::try_join!(
+        cells.wait_until_ready(),
+        policies.wait_until_ready(),
+        pods.wait_until_ready(),
+        nodes.wait_until_ready()
+    );
     if all.is_ok() {
         tracing::info!("the watches are synced");
         context.synced.store(true, Ordering::Release);

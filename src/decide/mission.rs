@@ -96,8 +96,9 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
     let optional: Vec<_> =
         cell.spec.agents.iter().filter(|spec| !needed(spec)).filter_map(status).filter(|agent| !is_well(agent)).collect();
     // What a person must do something about comes first, then what is held, then what is merely under way.
-    let dead = down.iter().find(|agent| agent.state == AgentState::Dead);
-    let waiting = down.iter().find(|agent| agent.state == AgentState::Waiting);
+    let dead = down.iter().find(|agent| agent.state == AgentState::Dead && stays_dead(agent));
+    let waiting = down.iter().find(|agent| agent.state == AgentState::Waiting || agent.state == AgentState::Dead);
+    let waiting = waiting.or_else(|| down.iter().find(|agent| agent.state == AgentState::Stale));
     if let Some(agent) = dead {
         let reason =
             if agent.reason == Some(Reason::RevivalSuppressed) { Reason::RevivalSuppressed } else { Reason::MissionFailed };
@@ -126,10 +127,16 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
     } else {
         vec![finding(Ready, "True", Reason::Degraded, tell(&optional))]
     };
-    if let Some(agent) = optional.iter().find(|agent| agent.state != AgentState::Dead).or(removed.first()) {
+    if let Some(agent) = optional.iter().find(|agent| !stays_dead(agent)).or(removed.first()) {
         findings.push(finding(Reconciling, "True", agent.reason.unwrap_or(Reason::Starting), tell(&[*agent])));
     }
     findings
+}
+
+/// Nothing more happens to it until a person acts.
+fn stays_dead(agent: &AgentStatus) -> bool {
+    let stays = matches!(agent.reason, Some(Reason::RevivalSuppressed | Reason::AttemptsExhausted));
+    agent.state == AgentState::Dead && stays
 }
 
 /// Up to three agents by name, each with what is known of it.

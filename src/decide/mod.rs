@@ -6,6 +6,7 @@
 mod agent;
 mod backoff;
 mod end;
+mod heartbeat;
 mod mission;
 mod phase;
 mod policy;
@@ -19,6 +20,7 @@ use crate::api::MissionCellStatus;
 use crate::observe::Snapshot;
 
 pub use agent::Why;
+pub use heartbeat::{Expected, Judgement, expected, judge};
 pub use template::hash as template_hash;
 
 /// What to do now, and when to look again.

@@ -45,10 +45,10 @@ pub(super) fn shown(pod: &Pod, now: DateTime<Utc>) -> Shown {
                     recheck_at: None,
                 }
             }
-            None => starting(pod),
+            None => starting(pod, now),
         },
         // An ended container is an end, which the caller has dealt with.
-        Container::Unknown | Container::Ended { .. } if pod.node.is_some() => starting(pod),
+        Container::Unknown | Container::Ended { .. } if pod.node.is_some() => starting(pod, now),
         Container::Unknown | Container::Ended { .. } => unplaced(pod, now),
     }
 }
@@ -68,14 +68,33 @@ fn held(reason: &str) -> Option<Reason> {
     }
 }
 
-fn starting(pod: &Pod) -> Shown {
+/// Admission takes a moment; one that takes longer than this is worth telling.
+const ADMITTED_WITHIN: TimeDelta = TimeDelta::seconds(30);
+
+fn starting(pod: &Pod, now: DateTime<Utc>) -> Shown {
+    let began = pod.scheduled.or(pod.created);
+    let sidecar = pod.sidecar.as_ref();
+    if let Some((reason, message)) = sidecar.and_then(|sidecar| sidecar.waiting.as_ref())
+        && let Some(hold) = held(reason)
+    {
+        let text = if message.is_empty() { reason } else { message };
+        let evidence = format!("the kubelet says of the sidecar: {text}");
+        return Shown { state: AgentState::Waiting, reason: Some(hold), rule: "Hold", evidence, began, recheck_at: None };
+    }
+    let asks_since = sidecar.filter(|sidecar| !sidecar.admitted).and_then(|sidecar| sidecar.running);
+    let late = asks_since.map(|since| since + ADMITTED_WITHIN);
+    if late.is_some_and(|late| late <= now) {
+        let evidence = "its sidecar runs, but the gateway has not admitted it yet".into();
+        let (state, reason) = (AgentState::Starting, Some(Reason::AwaitingAdmission));
+        return Shown { state, reason, rule: "Admission", evidence, began: asks_since, recheck_at: None };
+    }
     Shown {
         state: AgentState::Starting,
         reason: None,
         rule: "Starting",
         evidence: format!("node {} has the pod; its container is not running yet", pod.node.as_deref().unwrap_or("?")),
-        began: pod.scheduled.or(pod.created),
-        recheck_at: None,
+        began,
+        recheck_at: late,
     }
 }
 

@@ -70,7 +70,7 @@ fn is_under_way(agent: &AgentStatus) -> bool {
     match agent.state {
         AgentState::Pending | AgentState::Starting => true,
         AgentState::Waiting => matches!(agent.reason, Some(Reason::Restarting | Reason::Recreating | Reason::Replacing)),
-        AgentState::Alive | AgentState::Dead | AgentState::Done => false,
+        AgentState::Alive | AgentState::Stale | AgentState::Dead | AgentState::Done => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::{AgentSpec, names};
+use crate::api::{AgentHeartbeat, AgentSpec, Source, names};
 use crate::observe::Cell;
 
 /// Hash of the user's fields that an agent's pod is made from.
@@ -22,7 +22,14 @@ pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
         node_selector: Option<&'a std::collections::BTreeMap<String, String>>,
     }
     // How a death is treated is no part of the pod.
-    let agent = AgentSpec { revive: None, completion: None, ..agent.clone() };
+    let heartbeat = agent.heartbeat.as_ref().filter(|heartbeat| heartbeat.source.unwrap_or_default() != Source::Process);
+    let heartbeat = heartbeat.map(|heartbeat| AgentHeartbeat {
+        source: heartbeat.source,
+        http: heartbeat.http.clone(),
+        stale_after_seconds: None,
+        dead_after_seconds: None,
+    });
+    let agent = AgentSpec { revive: None, completion: None, heartbeat, ..agent.clone() };
     let template = Template {
         agent,
         image_pull_secrets: cell.spec.image_pull_secrets.as_ref(),

@@ -4,6 +4,7 @@
 //! report; whoever wants to know looks ([`Ledger::pulse`]).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
@@ -32,9 +33,19 @@ impl Uid {
     }
 }
 
+impl fmt::Display for Uid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:032x}", self.0);
+        let part = |range| digits.get(range).unwrap_or_default();
+        write!(formatter, "{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+    }
+}
+
 /// Why a report changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
+    /// Not everybody who may report is entered yet.
+    Closed,
     /// The incarnation is not entered: it is not committed, or no longer.
     Gone,
     /// More reports than one agent may send.
@@ -75,13 +86,14 @@ pub struct Ledger {
     origin: Instant,
     hasher: RandomState,
     entries: HashMap<Uid, Entry>,
+    open: bool,
 }
 
 impl Ledger {
-    /// An empty ledger, whose times count from `origin`.
+    /// An empty ledger, whose times count from `origin`. It is closed.
     #[must_use]
     pub fn new(origin: Instant) -> Self {
-        Self { origin, hasher: RandomState::new(), entries: HashMap::new() }
+        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), open: false }
     }
 
     /// Enters a committed incarnation that reports every `interval` seconds; one that is there keeps what is known of it.
@@ -113,15 +125,26 @@ impl Ledger {
         }
     }
 
-    /// Forgets everything, as a replica that no longer leads has to.
+    /// Forgets everything and closes, as a replica that no longer leads has to.
     pub fn clear(&mut self) {
-        self.entries = HashMap::new();
+        (self.entries, self.open) = (HashMap::new(), false);
+    }
+
+    /// Everybody who may report is entered: whoever is not, from now on, may not.
+    pub fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// Whether everybody who may report is entered.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Whether the agent of this pod may start: only a committed incarnation is entered.
     #[must_use]
     pub fn admits(&self, uid: Uid) -> bool {
-        self.entries.contains_key(&uid)
+        self.open && self.entries.contains_key(&uid)
     }
 
     /// Takes note of a report, and says how many seconds later the next one is wanted.
@@ -129,6 +152,9 @@ impl Ledger {
     /// # Errors
     /// The incarnation is not entered, or reports too often; nothing is changed then.
     pub fn note(&mut self, uid: Uid, beat: &Beat, now: Instant) -> Result<u32, Refused> {
+        if !self.open {
+            return Err(Refused::Closed);
+        }
         let now = self.seconds(now);
         let said = (&beat.status, beat.cycle, &beat.task);
         let progress = (said != (&None, None, &None)).then(|| self.hasher.hash_one(said));

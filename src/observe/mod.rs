@@ -1,10 +1,11 @@
 //! From the cluster to a plain [`Snapshot`]: reads only, and no opinion.
 
+pub mod node;
 pub mod pod;
 mod pulse;
 mod reader;
 pub mod snapshot;
 
 pub use pulse::Pulse;
-pub use reader::{Error, Reader, Stores};
-pub use snapshot::{Cell, Container, Pod, PolicySource, Refusal, Snapshot};
+pub use reader::{Error, Known, Reader, Stores};
+pub use snapshot::{Cell, Container, Node, Pod, PolicySource, Refusal, Sidecar, Snapshot};

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
-use super::snapshot::{Container, Pod};
+use super::snapshot::{Container, Pod, Sidecar};
 use crate::api::names;
 use crate::runtime::time::from_time;
 
@@ -27,6 +27,13 @@ pub struct SlimPod {
 #[serde(rename_all = "camelCase")]
 struct Spec {
     node_name: Option<String>,
+    #[serde(default)]
+    init_containers: Vec<InitContainer>,
+}
+
+#[derive(Deserialize, Clone, Debug)]
+struct InitContainer {
+    name: String,
 }
 
 #[derive(Deserialize, Clone, Debug, Default)]
@@ -36,6 +43,7 @@ struct Status {
     reason: Option<String>,
     conditions: Vec<Condition>,
     container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Deserialize, Clone, Debug)]
@@ -51,6 +59,9 @@ struct Condition {
 #[derive(Deserialize, Clone, Debug)]
 struct ContainerStatus {
     name: String,
+    /// Whether the startup probe has passed, if there is one.
+    #[serde(default)]
+    started: Option<bool>,
     #[serde(default)]
     state: State,
 }
@@ -153,6 +164,12 @@ impl SlimPod {
         Some(self.metadata.labels.as_ref()?.get(names::CELL)?.as_str())
     }
 
+    /// The name of the pod's node.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        self.spec.node_name.as_deref()
+    }
+
     /// The pod as decisions see it.
     #[must_use]
     pub fn view(&self) -> Pod {
@@ -184,11 +201,30 @@ impl SlimPod {
             node: spec.node_name.clone(),
             scheduled: condition("PodScheduled", "True").and_then(|found| time(found.last_transition_time.as_ref())),
             container: status.container(),
+            sidecar: spec
+                .init_containers
+                .iter()
+                .any(|container| container.name == names::PULSE_CONTAINER)
+                .then(|| status.sidecar()),
         }
     }
 }
 
 impl Status {
+    fn sidecar(&self) -> Sidecar {
+        let mut statuses = self.init_container_statuses.iter();
+        let Some(found) = statuses.find(|container| container.name == names::PULSE_CONTAINER) else { return Sidecar::default() };
+        Sidecar {
+            running: found.state.running.as_ref().and_then(|running| time(running.started_at.as_ref())),
+            admitted: found.started == Some(true),
+            waiting: found
+                .state
+                .waiting
+                .as_ref()
+                .map(|waiting| (waiting.reason.clone().unwrap_or_default(), waiting.message.clone().unwrap_or_default())),
+        }
+    }
+
     fn container(&self) -> Container {
         let Some(ContainerStatus { state, .. }) =
             self.container_statuses.iter().find(|container| container.name == names::AGENT_CONTAINER)

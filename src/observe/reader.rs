@@ -9,8 +9,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 
+use super::Pulse;
+use super::node::SlimNode;
 use super::pod::SlimPod;
-use super::snapshot::{Cell, PolicySource, Refusal, Snapshot};
+use super::snapshot::{Cell, Node, PolicySource, Refusal, Snapshot};
 use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, names};
 
 /// The caches that the watches fill.
@@ -22,6 +24,17 @@ pub struct Stores {
     pub policies: Store<DeserializeGuard<AgentPolicy>>,
     /// Pods with a mission's label.
     pub pods: Store<SlimPod>,
+    /// Nodes.
+    pub nodes: Store<SlimNode>,
+}
+
+/// What the leader knows besides what is stored in the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Agents whose pod the API server refused lately.
+    pub refusals: BTreeMap<String, Refusal>,
+    /// What the gateway knows of the mission's incarnations, by the UID of the pod.
+    pub pulses: BTreeMap<String, Pulse>,
 }
 
 /// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
@@ -63,7 +76,7 @@ impl Reader {
 
     /// A snapshot from the caches, which may lag behind: good enough to see that nothing is to be done.
     #[must_use]
-    pub fn cached(&self, cell: &MissionCell, refusals: BTreeMap<String, Refusal>) -> Snapshot {
+    pub fn cached(&self, cell: &MissionCell, known: Known) -> Snapshot {
         let (namespace, name) = (cell.namespace().unwrap_or_default(), cell.name_any());
         let pods = self
             .stores
@@ -73,7 +86,7 @@ impl Reader {
             .filter(|pod| pod.cell() == Some(&name) && pod.namespace().as_deref() == Some(&namespace))
             .map(|pod| pod.view())
             .collect();
-        self.snapshot(cell, pods, refusals)
+        self.snapshot(cell, pods, known)
     }
 
     /// A snapshot by consistent reads of the mission and its pods, with the mission's resourceVersion: what every write is
@@ -81,16 +94,12 @@ impl Reader {
     ///
     /// # Errors
     /// The API server did not answer, or with something that is not what was asked for.
-    pub async fn consistent(
-        &self,
-        cell: &MissionCell,
-        refusals: BTreeMap<String, Refusal>,
-    ) -> Result<Option<(Snapshot, String)>, Error> {
-        let read = tokio::time::timeout(TIMEOUT, self.read(cell, refusals)).await;
+    pub async fn consistent(&self, cell: &MissionCell, known: Known) -> Result<Option<(Snapshot, String)>, Error> {
+        let read = tokio::time::timeout(TIMEOUT, self.read(cell, known)).await;
         read.unwrap_or(Err(Error::TimedOut { after: TIMEOUT }))
     }
 
-    async fn read(&self, cell: &MissionCell, refusals: BTreeMap<String, Refusal>) -> Result<Option<(Snapshot, String)>, Error> {
+    async fn read(&self, cell: &MissionCell, known: Known) -> Result<Option<(Snapshot, String)>, Error> {
         let (namespace, name) = (cell.namespace().unwrap_or_default(), cell.name_any());
         let failed = |what| move |source| Error::Read { what, source: Box::new(source) };
         // The mission first: its committed pods were made before, so one that the list does not have is gone.
@@ -104,10 +113,10 @@ impl Reader {
         let pods =
             Api::<SlimPod>::namespaced(self.client.clone(), &namespace).list(&selector).await.map_err(failed("the pods"))?;
         let version = current.resource_version().unwrap_or_default();
-        Ok(Some((self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), refusals), version)))
+        Ok(Some((self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), known), version)))
     }
 
-    fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, refusals: BTreeMap<String, Refusal>) -> Snapshot {
+    fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, known: Known) -> Snapshot {
         pods.sort_by(|left, right| (&left.agent, left.attempt, &left.uid).cmp(&(&right.agent, right.attempt, &right.uid)));
         let policy = self.policy(cell);
         let cell = Cell {
@@ -119,7 +128,15 @@ impl Reader {
             spec: cell.spec.clone(),
             status: cell.status.clone().unwrap_or_default(),
         };
-        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, refusals }
+        let nodes = self.nodes(&pods);
+        let Known { refusals, pulses } = known;
+        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, nodes, pulses, refusals }
+    }
+
+    // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.
+    fn nodes(&self, pods: &[super::Pod]) -> BTreeMap<String, Node> {
+        let found = |name: &String| Some((name.clone(), self.stores.nodes.get(&ObjectRef::new(name))?.view()));
+        pods.iter().filter_map(|pod| pod.node.as_ref()).filter_map(found).collect()
     }
 
     fn policy(&self, cell: &MissionCell) -> PolicySource {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Pulse;
 use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus};
 
 /// Everything a decision about one mission depends on, apart from the time.
@@ -18,6 +19,10 @@ pub struct Snapshot {
     pub defaults: AgentPolicySpec,
     /// Every pod that carries the mission's label, whoever made it.
     pub pods: Vec<Pod>,
+    /// The nodes of these pods, by name; one that is not there does not exist.
+    pub nodes: BTreeMap<String, Node>,
+    /// What the gateway knows of the mission's incarnations, by the UID of the pod.
+    pub pulses: BTreeMap<String, Pulse>,
     /// Agents whose pod the API server refused lately.
     pub refusals: BTreeMap<String, Refusal>,
 }
@@ -87,6 +92,28 @@ pub struct Pod {
     pub scheduled: Option<DateTime<Utc>>,
     /// State of the agent's container.
     pub container: Container,
+    /// State of the sidecar; `None`: the pod was made without one.
+    pub sidecar: Option<Sidecar>,
+}
+
+/// State of the sidecar that reports for the agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// Since when it runs, if it does.
+    pub running: Option<DateTime<Utc>>,
+    /// Whether its startup probe has passed: the gateway admitted the agent, whose container starts then.
+    pub admitted: bool,
+    /// Why it does not run; the kubelet's reason and message.
+    pub waiting: Option<(String, String)>,
+}
+
+/// A node, as far as decisions need it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Since when it is not ready, if it is not.
+    pub not_ready: Option<DateTime<Utc>>,
+    /// Whether a person declared it out of service: nothing runs there any more.
+    pub out_of_service: bool,
 }
 
 /// State of the agent's container.

@@ -2,5 +2,6 @@
 
 pub mod install;
 mod pod;
+mod sidecar;
 
 pub use pod::pod;

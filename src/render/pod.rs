@@ -10,15 +10,16 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
+use super::sidecar;
 use crate::api::quantity::Amount;
 use crate::api::{AgentSpec, ConfigFile, EnvSource, KeyRef, MissionCell, Port, Protocol, Resources, names};
 use crate::decide::template_hash;
 use crate::observe::Cell;
 
-/// The pod of an agent's incarnation number `attempt`.
+/// The pod of an agent's incarnation number `attempt`, with a sidecar of this image.
 #[must_use]
-pub fn pod(cell: &Cell, agent: &AgentSpec, attempt: i64) -> Pod {
-    Pod { metadata: metadata(cell, agent, attempt), spec: Some(spec(cell, agent)), status: None }
+pub fn pod(cell: &Cell, agent: &AgentSpec, attempt: i64, pulse_image: &str) -> Pod {
+    Pod { metadata: metadata(cell, agent, attempt), spec: Some(spec(cell, agent, pulse_image)), status: None }
 }
 
 fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64) -> ObjectMeta {
@@ -52,10 +53,11 @@ fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64) -> ObjectMeta {
     }
 }
 
-fn spec(cell: &Cell, agent: &AgentSpec) -> PodSpec {
+fn spec(cell: &Cell, agent: &AgentSpec, pulse_image: &str) -> PodSpec {
     let files = agent.config_files.as_deref().unwrap_or_default();
     let secrets = cell.spec.image_pull_secrets.as_ref();
     PodSpec {
+        init_containers: Some(vec![sidecar::container(agent, pulse_image)]),
         containers: vec![container(cell, agent)],
         // Whether a dead agent comes back is decided here, not by the kubelet.
         restart_policy: Some("Never".into()),
@@ -70,18 +72,22 @@ fn spec(cell: &Cell, agent: &AgentSpec) -> PodSpec {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
             ..PodSecurityContext::default()
         }),
-        volumes: some(files.iter().enumerate().map(|(index, file)| volume(index, file)).collect()),
+        volumes: Some(
+            sidecar::volumes().into_iter().chain(files.iter().enumerate().map(|(index, file)| volume(index, file))).collect(),
+        ),
         ..PodSpec::default()
     }
 }
 
 fn container(cell: &Cell, agent: &AgentSpec) -> Container {
     let files = agent.config_files.as_deref().unwrap_or_default();
+    let port = names::PULSE_PORT.to_string();
     let own = [
         ("LAZARUS_CELL", cell.name.as_str()),
         ("LAZARUS_CELL_UID", &cell.uid),
         ("LAZARUS_AGENT", &agent.name),
         ("LAZARUS_ROLE", agent.role.unwrap_or_default().as_str()),
+        ("LAZARUS_PORT", &port),
     ];
     let own = own.map(|(name, value)| EnvVar { name: name.into(), value: Some(value.into()), value_from: None });
     let user = agent.env.iter().flatten().map(|variable| EnvVar {
@@ -96,7 +102,7 @@ fn container(cell: &Cell, agent: &AgentSpec) -> Container {
         args: agent.args.clone(),
         working_dir: agent.working_dir.clone(),
         env: Some(own.into_iter().chain(user).collect()),
-        ports: agent.ports.as_ref().map(|ports| ports.iter().map(port).collect()),
+        ports: agent.ports.as_ref().map(|ports| ports.iter().map(listed).collect()),
         resources: agent.resources.as_ref().map(resources),
         volume_mounts: some(files.iter().enumerate().map(|(index, file)| mount(index, file)).collect()),
         // What the agent said last explains its death, also if it wrote no termination message.
@@ -118,7 +124,7 @@ fn source(source: &EnvSource) -> EnvVarSource {
     }
 }
 
-fn port(port: &Port) -> ContainerPort {
+fn listed(port: &Port) -> ContainerPort {
     let protocol = port.protocol.map(|protocol| match protocol {
         Protocol::Tcp => "TCP".into(),
         Protocol::Udp => "UDP".into(),

@@ -28,6 +28,7 @@ pub fn catalogue() -> &'static [(&'static str, &'static str)] {
         ("AgentStopped", "An agent is stopped because the mission succeeded."),
         ("AgentRemoved", "An agent is removed because the spec no longer has it."),
         ("AgentRevived", "An agent that died or was disrupted is alive again."),
+        ("AgentStale", "An agent's sidecar sees it silent; it is taken for dead if that lasts."),
         ("AgentHeld", "An agent can't go on; the reason says what it waits for."),
         ("AttemptsExhausted", "An agent used all its attempts and stays dead."),
         ("RevivalSuppressed", "An agent is dead and stays so, because revive is Never."),
@@ -98,17 +99,19 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
         Some(reason) if fresh && is_hold(agent.state, reason) => {
             events.push(event("AgentHeld", true, format!("{name} waits ({reason}): {said}"), agent));
         }
+        Some(Reason::Stale) if fresh => events.push(event("AgentStale", true, format!("{name}: {said}"), agent)),
         Some(_) | None => {}
     }
     events
 }
 
 fn is_hold(state: AgentState, reason: Reason) -> bool {
-    state == AgentState::Waiting
-        && matches!(
-            reason,
-            Reason::ImagePull | Reason::ConfigError | Reason::Unschedulable | Reason::PreviousIncarnation | Reason::PodRefused
-        )
+    let waits = matches!(
+        reason,
+        Reason::ImagePull | Reason::ConfigError | Reason::Unschedulable | Reason::PreviousIncarnation | Reason::PodRefused
+    );
+    let unknown = matches!(reason, Reason::LinkLost | Reason::NodeUncertain | Reason::StormHold | Reason::AwaitingAdmission);
+    (state == AgentState::Waiting && waits) || unknown
 }
 
 fn of_mission(old: &MissionCellStatus, new: &MissionCellStatus) -> Vec<Event> {

@@ -89,6 +89,8 @@ labels! {
 
     /// The kinds that are watched or written.
     Kind {
+        /// Nodes.
+        Node = "Node",
         /// A mission and its agents.
         MissionCell = "MissionCell",
         /// How deaths are handled.

@@ -1,5 +1,7 @@
 //! The operator's configuration file: optional keys, checked ranges, messages that name the key.
 
+mod defaults;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +11,8 @@ use serde::Deserialize;
 use super::lease::{Durations, LONGEST_LEASE_SECONDS as LONGEST_LEASE};
 use super::telemetry::Log;
 use super::yaml;
-use crate::api::{AgentPolicySpec, Restart, Revive};
+use crate::api::AgentPolicySpec;
+use defaults::Defaults;
 
 /// The checked configuration; `Config::default()` is what an absent file means, and `config/lazarus.yaml` spells it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,22 +89,6 @@ struct File {
     log: Log,
 }
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct Defaults {
-    revive: Revive,
-    restart: RestartKeys,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct RestartKeys {
-    max_attempts: i64,
-    backoff_seconds: i64,
-    max_backoff_seconds: i64,
-    reset_after_seconds: i64,
-}
-
 #[derive(Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[allow(clippy::struct_field_names, reason = "the keys, as in the Lease")]
@@ -118,18 +105,6 @@ impl Default for File {
     }
 }
 
-impl Default for Defaults {
-    fn default() -> Self {
-        Self { revive: Revive::Never, restart: RestartKeys::default() }
-    }
-}
-
-impl Default for RestartKeys {
-    fn default() -> Self {
-        Self { max_attempts: 3, backoff_seconds: 30, max_backoff_seconds: 600, reset_after_seconds: 3600 }
-    }
-}
-
 impl Default for LeaderElection {
     fn default() -> Self {
         Self { lease_duration_seconds: 15, renew_deadline_seconds: 10, retry_period_seconds: 2 }
@@ -138,11 +113,7 @@ impl Default for LeaderElection {
 
 impl File {
     fn check(self) -> Result<Config, String> {
-        let restart = self.defaults.restart;
-        in_range("defaults.restart.maxAttempts", restart.max_attempts, 0..=100)?;
-        in_range("defaults.restart.backoffSeconds", restart.backoff_seconds, 1..=86_400)?;
-        in_range("defaults.restart.maxBackoffSeconds", restart.max_backoff_seconds, restart.backoff_seconds..=86_400)?;
-        in_range("defaults.restart.resetAfterSeconds", restart.reset_after_seconds, 1..=604_800)?;
+        self.defaults.check()?;
         in_range("concurrency", self.concurrency.into(), 1..=256)?;
         let LeaderElection { lease_duration_seconds, renew_deadline_seconds, retry_period_seconds } = self.leader_election;
         in_range("leaderElection.retryPeriodSeconds", retry_period_seconds, 1..=LONGEST_LEASE)?;
@@ -176,15 +147,9 @@ impl File {
     }
 
     fn typed(self) -> Config {
-        let Self { defaults: Defaults { revive, restart }, leader_election, concurrency, request_timeout_seconds, log } = self;
-        let restart = Restart {
-            max_attempts: Some(restart.max_attempts),
-            backoff_seconds: Some(restart.backoff_seconds),
-            max_backoff_seconds: Some(restart.max_backoff_seconds),
-            reset_after_seconds: Some(restart.reset_after_seconds),
-        };
+        let Self { defaults, leader_election, concurrency, request_timeout_seconds, log } = self;
         Config {
-            defaults: AgentPolicySpec { revive: Some(revive), restart: Some(restart) },
+            defaults: defaults.typed(),
             leader_election: Durations {
                 lease: seconds(leader_election.lease_duration_seconds),
                 renew_deadline: seconds(leader_election.renew_deadline_seconds),

@@ -66,6 +66,7 @@ fn always(revive: bool) -> AgentPolicySpec {
     AgentPolicySpec {
         revive: Some(if revive { Revive::Always } else { Revive::Never }),
         restart: Some(Restart { max_attempts: Some(ATTEMPTS), backoff_seconds: Some(10), ..Restart::default() }),
+        ..AgentPolicySpec::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use chrono::TimeDelta;
 use lazarus::api::{AgentStatus, MissionCell, MissionCellStatus};
 use lazarus::decide::{Action, Plan};
-use lazarus::observe::Refusal;
+use lazarus::observe::{Node, Refusal};
 use lazarus::report;
 use lazarus::runtime::yaml;
 use serde_json::{Value, json};
@@ -118,6 +118,23 @@ fn perform(world: &mut World, command: &str) {
             let pod = json!({ "metadata": { "name": name, "uid": name, "labels": labels }, "status": { "phase": "Running" } });
             world.pods.insert(name, pod);
         }
+        "seen" => {
+            // What the gateway knows: `seen AGENT {seen: Silent, silent: 70}`; what is not given is of a fresh report.
+            let uid = world.pods[&pod]["metadata"]["uid"].as_str().unwrap().to_owned();
+            let mut pulse = json!({ "age": 0, "reported": true, "ever_healthy": true, "seen": "Healthy", "silent": 0,
+                "unchanged": null, "busy": 0, "running": 0 });
+            let change: Value = yaml::from_str(rest).unwrap();
+            for (key, value) in change.as_object().unwrap() {
+                pulse[key] = value.clone();
+            }
+            world.pulses.insert(uid, serde_json::from_value(pulse).unwrap());
+        }
+        "forget" => world.pulses.clear(),
+        "node" => {
+            let not_ready = (rest == "lost").then_some(world.now);
+            world.nodes.insert(agent.into(), Node { not_ready, out_of_service: false });
+        }
+        "sidecar" => world.sidecar(&pod, rest),
         "drop" => drop(world.pods.remove(&format!("older-{agent}"))),
         "ghost" => world.act(&Action::Create { agent: agent.into(), attempt: rest.parse().unwrap() }),
         "delete-mission" => world.cell.metadata.deletion_timestamp = Some(lazarus::runtime::time::to_time(world.now)),

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use lazarus::api::{AgentPolicy, AgentPolicySpec, MissionCell, MissionCellStatus};
 use lazarus::decide::{Action, Plan, decide};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Cell, PolicySource, Refusal, Snapshot};
+use lazarus::observe::{Cell, Node, PolicySource, Pulse, Refusal, Snapshot};
 use lazarus::render;
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
@@ -18,6 +18,8 @@ pub struct World {
     pub policy: Option<AgentPolicy>,
     pub pods: BTreeMap<String, Value>,
     pub refusals: BTreeMap<String, Refusal>,
+    pub nodes: BTreeMap<String, Node>,
+    pub pulses: BTreeMap<String, Pulse>,
     pub now: DateTime<Utc>,
     made: usize,
 }
@@ -28,7 +30,16 @@ impl World {
         cell.metadata.namespace = Some("missions".into());
         cell.metadata.generation = Some(1);
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        Self { cell, policy, pods: BTreeMap::new(), refusals: BTreeMap::new(), now, made: 0 }
+        Self {
+            cell,
+            policy,
+            pods: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            pulses: BTreeMap::new(),
+            now,
+            made: 0,
+        }
     }
 
     pub fn status(&self) -> MissionCellStatus {
@@ -57,6 +68,8 @@ impl World {
             policy,
             defaults: Config::default().defaults,
             pods,
+            nodes: self.nodes.clone(),
+            pulses: self.pulses.clone(),
             refusals: self.refusals.clone(),
         }
     }
@@ -70,7 +83,7 @@ impl World {
             Action::Create { agent, attempt } => {
                 let snapshot = self.snapshot();
                 let spec = self.cell.spec.agents.iter().find(|spec| spec.name == *agent).expect("an agent of the spec");
-                let pod = render::pod(&snapshot.cell, spec, *attempt);
+                let pod = render::pod(&snapshot.cell, spec, *attempt, "lazarus");
                 let name = pod.name_any();
                 let mut pod = serde_json::to_value(pod).unwrap();
                 self.made += 1;
@@ -133,6 +146,20 @@ impl World {
         self.schedule(name);
         let state = json!({ "waiting": { "reason": reason, "message": message } });
         self.pods.get_mut(name).unwrap()["status"]["containerStatuses"] = json!([{ "name": "agent", "state": state }]);
+    }
+
+    /// The sidecar runs, has admitted the agent, or waits for a reason.
+    pub fn sidecar(&mut self, name: &str, word: &str) {
+        let now = to_time(self.now);
+        self.schedule(name);
+        let pod = self.pods.get_mut(name).unwrap();
+        let mut status = pod["status"]["initContainerStatuses"].get(0).cloned().unwrap_or_default();
+        match word {
+            "runs" => status = json!({ "name": "pulse", "started": false, "state": { "running": { "startedAt": now } } }),
+            "admitted" => status["started"] = json!(true),
+            reason => status = json!({ "name": "pulse", "state": { "waiting": { "reason": reason, "message": reason } } }),
+        }
+        pod["status"]["initContainerStatuses"] = json!([status]);
     }
 
     pub fn exit(&mut self, name: &str, code: i64) {

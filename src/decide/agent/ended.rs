@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Assessment, Look, Why, live, pods};
+use super::{Assessment, Look, Why, live, pods, verdict};
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, Completion, EffectivePolicy, Incident, IncidentOutcome, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
@@ -104,6 +104,8 @@ impl<'a> Look<'a> {
         let Some(policy) = self.policy else { return self.policy_missing() };
         let restart = &policy.restart;
         let deaths = self.old.deaths;
+        // Taken for dead while its process runs: until its pod goes there is no more to wait for than for a restart.
+        let hangs = pod.filter(|pod| pod.may_run()).and_then(|_| verdict::of_cause(&end.cause));
         match self.sentence(end, policy) {
             Sentence::Suppressed => self
                 .state(AgentState::Dead, Some(Reason::RevivalSuppressed))
@@ -119,7 +121,7 @@ impl<'a> Look<'a> {
                 ))
                 .urgent(),
             Sentence::Restart(due) if self.now < due => self
-                .state(AgentState::Waiting, Some(Reason::Backoff))
+                .state(if hangs.is_some() { AgentState::Dead } else { AgentState::Waiting }, hangs.or(Some(Reason::Backoff)))
                 .recheck(due)
                 .next("Restart", Some(due), evidence)
                 .because("Ended", evidence)

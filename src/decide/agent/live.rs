@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::verdict::Verdict;
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy, LastEnd, Outcome, Revive};
@@ -49,7 +50,7 @@ impl Turn {
                     // Mended but not to be revived: whoever changed it has seen it.
                     (!mended || !stays).then_some(None)
                 }
-                AgentState::Alive | AgentState::Dead | AgentState::Done => None,
+                AgentState::Alive | AgentState::Stale | AgentState::Dead | AgentState::Done => None,
             };
             until.map(|until| Taken { by: agent.name.clone(), until })
         };
@@ -68,14 +69,17 @@ impl<'a> Look<'a> {
         if self.mission == Phase::Over && self.completion() != Completion::Required {
             return self.end_by_hand(pod, Outcome::Stopped, AgentState::Done, Reason::Stopped, "the mission succeeded");
         }
-        let shown = phase::shown(pod, self.now);
+        let shown = match self.verdict(pod, phase::shown(pod, self.now)) {
+            Verdict::Shown(shown) => shown,
+            Verdict::Dead(end) => return self.record_end(end, "", &pod.name),
+        };
         // While the policy is missing the successor would have to wait, so nothing is ended for it.
         let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);
         // What is not alive loses nothing, so it need not wait for its turn.
         if outdated && shown.state != AgentState::Alive {
             return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, "the agent's spec changed");
         }
-        let mut assessment = self.shown(Assessment::of(self.old, self.now), pod);
+        let mut assessment = self.show(Assessment::of(self.old, self.now), pod, shown);
         if outdated {
             match &turn.taken {
                 None => {
@@ -108,11 +112,12 @@ impl<'a> Look<'a> {
                 (status.deaths, status.trial) = (0, true);
             }
         }
-        self.shown(assessment, pod).urgent()
+        self.show(assessment, pod, phase::shown(pod, self.now)).urgent()
     }
 
-    fn shown(&self, mut assessment: Assessment, pod: &Pod) -> Assessment {
-        let phase::Shown { state, reason, rule, evidence, began, recheck_at } = phase::shown(pod, self.now);
+    #[allow(clippy::unused_self, reason = "one of the looks at an agent")]
+    fn show(&self, mut assessment: Assessment, pod: &Pod, shown: phase::Shown) -> Assessment {
+        let phase::Shown { state, reason, rule, evidence, began, recheck_at } = shown;
         if let Some(status) = &mut assessment.status {
             status.node.clone_from(&pod.node);
             if let Container::Running(Some(started)) = &pod.container {

@@ -4,6 +4,7 @@ mod assessment;
 mod ended;
 mod live;
 mod pods;
+mod verdict;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

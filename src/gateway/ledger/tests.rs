@@ -16,6 +16,7 @@ fn entered() -> (ManualClock, Ledger) {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let mut ledger = Ledger::new(clock.monotonic());
     ledger.enter(UID, 15, false, clock.monotonic());
+    ledger.open();
     (clock, ledger)
 }
 
@@ -28,6 +29,7 @@ fn an_entry_is_small() {
 fn uids_are_read_strictly() {
     let text = "5d1c9f1e-0000-4000-8000-0000000000ff";
     assert_eq!(Uid::read(text), Some(Uid(0x5d1c_9f1e_0000_4000_8000_0000_0000_00ff)));
+    assert_eq!(Uid::read(text).unwrap().to_string(), text);
     for wrong in [
         "",
         "5d1c9f1e",
@@ -50,6 +52,15 @@ fn strangers_change_nothing() {
     ledger.leave(UID);
     assert_eq!(ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()), Err(Refused::Gone), "a late report of the old one");
     assert!(!ledger.admits(UID));
+}
+
+#[test]
+fn a_closed_ledger_takes_nothing() {
+    let (clock, mut ledger) = entered();
+    ledger.clear();
+    ledger.enter(UID, 15, false, clock.monotonic());
+    assert_eq!(ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()), Err(Refused::Closed));
+    assert!(!ledger.is_open() && !ledger.admits(UID));
 }
 
 #[test]

@@ -23,6 +23,16 @@ fn the_shipped_file_names_every_key() {
     let keys: serde_json::Value = yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let paths = [
         "/defaults/revive",
+        "/defaults/heartbeat/intervalSeconds",
+        "/defaults/heartbeat/staleAfterSeconds",
+        "/defaults/heartbeat/deadAfterSeconds",
+        "/defaults/heartbeat/startupGraceSeconds",
+        "/defaults/heartbeat/stalledAfterSeconds",
+        "/defaults/heartbeat/maxBusySeconds",
+        "/defaults/storm/maxUnhealthyPercent",
+        "/defaults/storm/minAgents",
+        "/defaults/storm/maxInFlight",
+        "/defaults/storm/cooldownSeconds",
         "/defaults/restart/maxAttempts",
         "/defaults/restart/backoffSeconds",
         "/defaults/restart/maxBackoffSeconds",

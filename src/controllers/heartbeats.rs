@@ -1,0 +1,128 @@
+//! From reports to reconciles: which incarnations may report, and whose mission has to be looked at again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::{EffectiveHeartbeat, MissionCell};
+use crate::decide::{Expected, Judgement, judge};
+use crate::gateway::ledger::{Ledger, Uid};
+use crate::observe::{Cell, Pulse};
+use crate::runtime::clock::Clock;
+
+/// A mission, as the controller names it.
+pub type MissionRef = ObjectRef<DeserializeGuard<MissionCell>>;
+
+/// Keeps the gateway's ledger in step with what is committed, and wakes the missions of which reports say something new.
+pub struct Heartbeats {
+    ledger: Arc<Mutex<Ledger>>,
+    missions: Mutex<HashMap<String, Mission>>,
+    wake: UnboundedSender<MissionRef>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Mission {
+    reference: MissionRef,
+    agents: Vec<Agent>,
+}
+
+struct Agent {
+    uid: Uid,
+    terms: EffectiveHeartbeat,
+    /// What the mission was last woken for.
+    judged: Judgement,
+}
+
+impl Heartbeats {
+    /// Over the gateway's ledger; missions to look at again come out of the other end.
+    #[must_use]
+    pub fn new(ledger: Arc<Mutex<Ledger>>, clock: Arc<dyn Clock>) -> (Self, UnboundedReceiver<MissionRef>) {
+        let (wake, woken) = mpsc::unbounded();
+        (Self { ledger, missions: Mutex::default(), wake, clock }, woken)
+    }
+
+    /// These incarnations of the mission may report, and no others.
+    pub fn expect(&self, cell: &Cell, expected: &[Expected]) {
+        let now = self.clock.monotonic();
+        let mut missions = self.missions();
+        let mut ledger = self.ledger();
+        let old = missions.remove(&cell.uid).map(|mission| mission.agents).unwrap_or_default();
+        let mut agents = Vec::with_capacity(expected.len());
+        for Expected { uid, terms, running } in expected {
+            // A pod whose UID is not one can't have a token that says so.
+            let Some(uid) = Uid::read(uid) else { continue };
+            ledger.enter(uid, u32::try_from(terms.interval_seconds).unwrap_or(15), *running, now);
+            let judged = old.iter().find(|agent| agent.uid == uid).map_or(Judgement::Unknown, |agent| agent.judged);
+            agents.push(Agent { uid, terms: *terms, judged });
+        }
+        for gone in old.iter().filter(|agent| !agents.iter().any(|kept| kept.uid == agent.uid)) {
+            ledger.leave(gone.uid);
+        }
+        if !agents.is_empty() {
+            let reference = ObjectRef::new(&cell.name).within(&cell.namespace);
+            missions.insert(cell.uid.clone(), Mission { reference, agents });
+        }
+    }
+
+    /// What is known of a mission's incarnations, by the UID of the pod.
+    #[must_use]
+    pub fn pulses(&self, cell_uid: &str) -> BTreeMap<String, Pulse> {
+        let now = self.clock.monotonic();
+        let missions = self.missions();
+        let agents = missions.get(cell_uid).map(|mission| mission.agents.as_slice()).unwrap_or_default();
+        let ledger = self.ledger();
+        agents.iter().filter_map(|agent| Some((agent.uid.to_string(), ledger.pulse(agent.uid, now)?))).collect()
+    }
+
+    /// Whether everybody who may report was expected since this replica leads.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.ledger().is_open()
+    }
+
+    /// Everybody who may report was expected.
+    pub fn open(&self) {
+        self.ledger().open();
+    }
+
+    /// Forgets missions that no longer exist.
+    pub fn retain(&self, exists: impl Fn(&str) -> bool) {
+        let mut missions = self.missions();
+        let mut ledger = self.ledger();
+        for (_, mission) in missions.extract_if(|uid, _| !exists(uid)) {
+            for agent in mission.agents {
+                ledger.leave(agent.uid);
+            }
+        }
+    }
+
+    /// Looks at every incarnation once, and wakes the missions of which reports say something new.
+    pub fn scan(&self) {
+        let now = self.clock.monotonic();
+        for mission in self.missions().values_mut() {
+            let mut news = false;
+            for agent in &mut mission.agents {
+                let pulse = self.ledger().pulse(agent.uid, now);
+                let judged = pulse.map_or(Judgement::Unknown, |pulse| judge(&pulse, &agent.terms));
+                news |= judged != agent.judged;
+                agent.judged = judged;
+            }
+            if news {
+                // Nobody listens only while the process ends.
+                self.wake.unbounded_send(mission.reference.clone()).ok();
+            }
+        }
+    }
+
+    // Every change leaves the maps whole, so a poisoned lock is still right.
+    fn missions(&self) -> MutexGuard<'_, HashMap<String, Mission>> {
+        self.missions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,125 @@
+//! What reports and the node say about an agent whose container runs: an ordered list of rules over [`Judgement`].
+
+use super::Look;
+use crate::api::conditions::Reason;
+use crate::api::{AgentState, EffectivePolicy, LastEnd, Outcome, Revive};
+use crate::decide::heartbeat::{Judgement, judge};
+use crate::decide::phase::Shown;
+use crate::decide::policy;
+use crate::observe::{Container, Node, Pod, Pulse};
+use crate::runtime::time::{from_time, to_time};
+
+/// What follows for a running agent.
+pub(super) enum Verdict {
+    /// It is shown like this.
+    Shown(Shown),
+    /// It is dead, and the policy brings it back.
+    Dead(LastEnd),
+}
+
+/// Verdicts on agents whose process still runs: as causes of an end they are written as the reason is.
+pub(super) fn of_cause(cause: &str) -> Option<Reason> {
+    [Reason::Hung, Reason::NeverBeat, Reason::Stalled].into_iter().find(|reason| reason.as_str() == cause)
+}
+
+impl Look<'_> {
+    /// Adds to what the pod shows what is known beyond it.
+    pub(super) fn verdict(&self, pod: &Pod, shown: Shown) -> Verdict {
+        if shown.state == AgentState::Alive || shown.state == AgentState::Starting {
+            // Before any report: one that came through says little about a node that has not for a while.
+            if let Some(hold) = self.node(pod, &shown) {
+                return Verdict::Shown(hold);
+            }
+        }
+        if shown.state != AgentState::Alive || pod.sidecar.is_none() {
+            return Verdict::Shown(shown);
+        }
+        let Some(policy) = self.policy else { return Verdict::Shown(shown) };
+        let terms = policy::heartbeat(policy, self.spec);
+        let pulse = self.snapshot.pulses.get(&pod.uid).copied().unwrap_or_default();
+        let silent = pulse.silent;
+        match judge(&pulse, &terms) {
+            Judgement::Unknown => Verdict::Shown(self.as_before(pod, shown)),
+            Judgement::Well => Verdict::Shown(shown),
+            Judgement::LinkLost => {
+                let evidence = format!("no report from its sidecar for {} s; the kubelet says that it runs", pulse.age);
+                Verdict::Shown(known(AgentState::Alive, Reason::LinkLost, "LinkLost", evidence))
+            }
+            Judgement::Busy => {
+                let evidence = format!("silent for {silent} s, and busy as it said");
+                Verdict::Shown(known(AgentState::Alive, Reason::Busy, "Busy", evidence))
+            }
+            Judgement::Stale => {
+                let evidence = format!("its sidecar sees it silent for {silent} s; dead after {} s", terms.dead_after_seconds);
+                Verdict::Shown(known(AgentState::Stale, Reason::Stale, "Stale", evidence))
+            }
+            Judgement::Hung => self.dead(policy, pod, Reason::Hung, format!("its sidecar sees it silent for {silent} s")),
+            Judgement::NeverBeat => {
+                self.dead(policy, pod, Reason::NeverBeat, format!("never seen well in {} s since it started", never(&pulse)))
+            }
+            Judgement::Stalled => {
+                let unchanged = pulse.unchanged.unwrap_or_default();
+                self.dead(policy, pod, Reason::Stalled, format!("cycle, task and status unchanged for {unchanged} s"))
+            }
+        }
+    }
+
+    // Another replica knew more; until this one has heard of the agent, what was written down holds.
+    fn as_before(&self, pod: &Pod, shown: Shown) -> Shown {
+        let old = self.old;
+        let (Some(reason), Some(verdict)) = (old.reason, &old.verdict) else { return shown };
+        let kept = matches!(old.state, AgentState::Alive | AgentState::Stale | AgentState::Dead);
+        if old.pod_uid.as_ref() != Some(&pod.uid) || !kept || reason == Reason::NodeUncertain {
+            return shown;
+        }
+        let began = old.since.as_ref().map(from_time);
+        let (state, reason) = (old.state, Some(reason));
+        Shown { state, reason, rule: rule(&verdict.rule), evidence: verdict.evidence.clone(), began, recheck_at: None }
+    }
+
+    fn dead(&self, policy: &EffectivePolicy, pod: &Pod, cause: Reason, evidence: String) -> Verdict {
+        let held = |reason| Verdict::Shown(known(AgentState::Dead, reason, rule(cause.as_str()), evidence.clone()));
+        // What is not brought back keeps its process, and lives again if it recovers: its end is not written down.
+        match policy::revive(policy, self.spec) {
+            Revive::Never => held(Reason::RevivalSuppressed),
+            Revive::Always if self.old.deaths >= policy.restart.max_attempts => held(Reason::AttemptsExhausted),
+            Revive::Always => Verdict::Dead(LastEnd {
+                pod_uid: pod.uid.clone(),
+                outcome: Outcome::Died,
+                cause: cause.as_str().into(),
+                exit_code: None,
+                started_at: match &pod.container {
+                    Container::Running(Some(started)) => Some(to_time((*started).min(self.now))),
+                    Container::Running(None) | Container::Unknown | Container::Waiting(..) | Container::Ended { .. } => {
+                        pod.created.map(to_time)
+                    }
+                },
+                at: to_time(self.now),
+                template: pod.template.clone(),
+            }),
+        }
+    }
+
+    fn node(&self, pod: &Pod, shown: &Shown) -> Option<Shown> {
+        let name = pod.node.as_ref()?;
+        let Node { not_ready, out_of_service: _ } = self.snapshot.nodes.get(name)?;
+        let evidence = format!("node {name} is not ready; held until it is back, or deleted, or declared out of service");
+        let since = (*not_ready)?;
+        let state = if shown.state == AgentState::Alive { AgentState::Stale } else { AgentState::Waiting };
+        Some(Shown { began: Some(since), ..known(state, Reason::NodeUncertain, "NodeUncertain", evidence) })
+    }
+}
+
+fn known(state: AgentState, reason: Reason, rule: &'static str, evidence: String) -> Shown {
+    Shown { state, reason: Some(reason), rule, evidence, began: None, recheck_at: None }
+}
+
+fn never(pulse: &Pulse) -> u32 {
+    pulse.running.min(pulse.silent)
+}
+
+/// Rules have fixed names.
+fn rule(name: &str) -> &'static str {
+    let names = ["Alive", "LinkLost", "Busy", "Stale", "Hung", "NeverBeat", "Stalled", "StormHold"];
+    names.into_iter().find(|known| *known == name).unwrap_or("Alive")
+}

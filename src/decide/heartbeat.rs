@@ -1,0 +1,99 @@
+//! What the reports about an agent say: small rules over one [`Pulse`].
+//!
+//! Silence on the network is not death. Only a fresh report of a sidecar that sees its agent silent is evidence.
+
+use super::policy;
+use crate::api::beat::Seen;
+use crate::api::{AgentSpec, EffectiveHeartbeat};
+use crate::observe::{Container, Pulse, Snapshot};
+
+/// What the reports about an agent say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// This replica has not heard of it yet: what was known before still holds.
+    Unknown,
+    /// Nothing speaks against it.
+    Well,
+    /// No report for as long as makes an agent stale: nothing is known.
+    LinkLost,
+    /// Silent, but it said that it would be busy.
+    Busy,
+    /// Silent.
+    Stale,
+    /// Silent for too long.
+    Hung,
+    /// Never seen well since it started.
+    NeverBeat,
+    /// It answers, but gets nowhere.
+    Stalled,
+}
+
+/// Judges an agent by its reports.
+#[must_use]
+pub fn judge(pulse: &Pulse, terms: &EffectiveHeartbeat) -> Judgement {
+    let at_least = |seconds: u32, limit: i64| i64::from(seconds) >= limit;
+    // Whatever the last report said, it is too old to act on.
+    if at_least(pulse.age, terms.stale_after_seconds) {
+        return Judgement::LinkLost;
+    }
+    if !pulse.reported {
+        return Judgement::Unknown;
+    }
+    match pulse.seen {
+        Seen::Unobserved => Judgement::Well,
+        Seen::Healthy => {
+            let stalls = terms.stalled_after_seconds > 0;
+            let stalled = stalls && pulse.unchanged.is_some_and(|unchanged| at_least(unchanged, terms.stalled_after_seconds));
+            if stalled { Judgement::Stalled } else { Judgement::Well }
+        }
+        Seen::Silent => {
+            if !pulse.ever_healthy {
+                // Both spans: the sidecar also waits while the agent's image is pulled, and this replica may be new.
+                let over = at_least(pulse.running.min(pulse.silent), terms.startup_grace_seconds);
+                return if over { Judgement::NeverBeat } else { Judgement::Well };
+            }
+            let busy = pulse.busy > 0 && !at_least(pulse.silent, terms.max_busy_seconds);
+            match () {
+                () if !at_least(pulse.silent, terms.stale_after_seconds) => Judgement::Well,
+                () if busy => Judgement::Busy,
+                () if at_least(pulse.silent, terms.dead_after_seconds) => Judgement::Hung,
+                () => Judgement::Stale,
+            }
+        }
+    }
+}
+
+/// An incarnation that is to report, and how it is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// UID of its pod.
+    pub uid: String,
+    /// How it is judged.
+    pub terms: EffectiveHeartbeat,
+    /// Whether the agent's container runs.
+    pub running: bool,
+}
+
+/// The incarnations of a mission that may report and whose agents may start: those that are committed and have not ended.
+#[must_use]
+pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
+    let cell = &snapshot.cell;
+    if cell.deleting {
+        return Vec::new();
+    }
+    // An agent that runs goes on reporting while its policy is missing.
+    let policy = policy::effective(snapshot).unwrap_or_else(|| policy::built_in(snapshot));
+    let one = |spec: &AgentSpec| {
+        let status = cell.status.agents.iter().find(|status| status.name == spec.name)?;
+        let ended = status.last_end.as_ref().is_some_and(|end| Some(&end.pod_uid) == status.pod_uid.as_ref());
+        let pod = snapshot.pods.iter().find(|pod| Some(&pod.uid) == status.pod_uid.as_ref())?;
+        let may_run = !ended && pod.may_run() && pod.deletion_requested.is_none() && pod.owner.as_deref() == Some(&cell.uid);
+        let running = matches!(pod.container, Container::Running(_));
+        (may_run && pod.sidecar.is_some()).then(|| Expected {
+            uid: pod.uid.clone(),
+            terms: policy::heartbeat(&policy, spec),
+            running,
+        })
+    };
+    cell.spec.agents.iter().filter_map(one).collect()
+}

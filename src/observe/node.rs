@@ -1,0 +1,97 @@
+//! The nodes as the watch keeps them: only whether they are well.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Resource;
+use serde::{Deserialize, Deserializer};
+
+use super::snapshot::Node;
+use crate::runtime::time::from_time;
+
+/// Taint by which a person says that a node is shut down for good (KEP-2268).
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
+/// A Node of the core API, in part.
+#[derive(Deserialize, Clone, Debug, Default)]
+pub struct SlimNode {
+    #[serde(default, deserialize_with = "slim_metadata")]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize, Clone, Debug, Default)]
+struct Spec {
+    #[serde(default)]
+    taints: Vec<Taint>,
+}
+
+#[derive(Deserialize, Clone, Debug)]
+struct Taint {
+    key: String,
+}
+
+#[derive(Deserialize, Clone, Debug, Default)]
+struct Status {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    r#type: String,
+    status: String,
+    last_transition_time: Option<Time>,
+}
+
+// Labels, annotations and managed fields of a node are many, and none is read.
+fn slim_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let ObjectMeta { name, uid, resource_version, .. } = ObjectMeta::deserialize(deserializer)?;
+    Ok(ObjectMeta { name, uid, resource_version, ..ObjectMeta::default() })
+}
+
+impl Resource for SlimNode {
+    type DynamicType = ();
+    type Scope = k8s_openapi::ClusterResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Node".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "nodes".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl SlimNode {
+    /// The node as decisions see it. One whose kubelet has never said that it is ready is not.
+    #[must_use]
+    pub fn view(&self) -> Node {
+        let ready = self.status.conditions.iter().find(|condition| condition.r#type == "Ready");
+        let since = || ready.and_then(|ready| ready.last_transition_time.as_ref()).map(from_time).unwrap_or_default();
+        Node {
+            not_ready: (!ready.is_some_and(|ready| ready.status == "True")).then(since),
+            out_of_service: self.spec.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE),
+        }
+    }
+}
