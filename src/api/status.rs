@@ -137,6 +137,23 @@ pub struct LastEnd {
     pub template: Option<String>,
 }
 
+impl LastEnd {
+    /// The operator's own verdicts on agents whose process still ran.
+    pub const VERDICTS: [Reason; 3] = [Reason::Hung, Reason::NeverBeat, Reason::Stalled];
+
+    /// The verdict by which the incarnation was taken for dead while its process ran, if it was.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Reason> {
+        Self::VERDICTS.into_iter().find(|reason| self.cause == reason.as_str())
+    }
+
+    /// Whether it was taken for dead while its process ran.
+    #[must_use]
+    pub fn by_verdict(&self) -> bool {
+        self.verdict().is_some()
+    }
+}
+
 /// What kind of end it was.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

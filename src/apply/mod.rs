@@ -2,5 +2,6 @@
 
 pub mod guard;
 mod objects;
+pub mod permits;
 
 pub use objects::{Applied, apply};

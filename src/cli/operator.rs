@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::Error;
 use crate::api::names;
 use crate::apply::guard::Guarded;
+use crate::apply::permits::Permits;
 use crate::controllers::{self, Context, Heartbeats, Memory};
 use crate::gateway::ledger::Ledger;
 use crate::observe::Reader;
@@ -88,7 +89,8 @@ impl Arguments {
         let guarded = Guarded::new(client.clone(), leadership.clone(), config.request_timeout, Arc::clone(&metrics));
         let (stores, writers) = controllers::stores();
         let clock = Arc::new(SystemClock);
-        let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
+        let start = clock.monotonic();
+        let ledger = Arc::new(Mutex::new(Ledger::new(start)));
         let (heartbeats, woken) = Heartbeats::new(Arc::clone(&ledger), clock.clone());
         let context = Arc::new(Context {
             reader: Reader::new(client.clone(), stores.clone(), config.defaults),
@@ -98,6 +100,7 @@ impl Arguments {
             leadership: leadership.clone(),
             clock,
             heartbeats,
+            permits: Permits::new(start),
             pulse_image: "lazarus".into(),
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,9 +17,10 @@ use super::heartbeats::Heartbeats;
 use super::memory::Memory;
 use crate::api::MissionCell;
 use crate::apply::guard::{Guarded, WriteError};
+use crate::apply::permits::Permits;
 use crate::apply::{self, Applied};
-use crate::decide::{Action, Plan, decide, expected};
-use crate::observe::{self, Known, Reader, Snapshot, Stores};
+use crate::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
+use crate::observe::{self, Known, Neighbour, Reader, Snapshot, Stores, Unrest};
 use crate::report::metrics::{Category, Metrics, ReconcileResult};
 use crate::report::{self, Publisher};
 use crate::runtime::clock::Clock;
@@ -52,6 +53,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Waits after failures.
     pub memory: Memory,
+    /// Who may act now.
+    pub permits: Permits,
     /// Image of the agents' sidecars.
     pub pulse_image: String,
     /// Reports of sidecars.
@@ -135,20 +138,49 @@ impl Context {
         }
         let mut acted = false;
         for _ in 0..ROUNDS {
-            let Some((snapshot, version)) = self.reader.consistent(cell, known()).await? else {
+            let Some((mut snapshot, version)) = self.reader.consistent(cell, known()).await? else {
                 return Ok(Requeue::requeue(LONGEST_WAIT));
             };
             self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
-            let plan = decide(&snapshot, self.clock.now());
+            let mut plan = decide(&snapshot, self.clock.now());
             if is_settled(&plan) {
                 self.metrics.reconciled(if acted { ReconcileResult::Acted } else { ReconcileResult::Settled });
                 return Ok(self.requeue(plan.recheck_at));
+            }
+            // Only now, as it looks at every mission: is this one of many troubles?
+            snapshot.unrest = self.unrest(&snapshot);
+            plan = decide(&snapshot, self.clock.now());
+            if is_settled(&plan) {
+                return Ok(self.requeue(plan.recheck_at));
+            }
+            if let Err(wait) = self.permitted(&snapshot, &plan) {
+                return Ok(Requeue::requeue(wait));
             }
             acted = true;
             self.carry_out(&snapshot, &version, plan).await?;
         }
         self.metrics.reconciled(ReconcileResult::Acted);
         Ok(Requeue::requeue(Duration::from_secs(1)))
+    }
+
+    fn unrest(&self, snapshot: &Snapshot) -> Vec<Unrest> {
+        let cells = self.stores.cells.state();
+        let others = cells.iter().filter_map(|cell| {
+            let cell = cell.0.as_ref().ok().filter(|cell| uid(cell) != snapshot.cell.uid)?;
+            let namespace = cell.metadata.namespace.as_deref()?;
+            Some(Neighbour { namespace, spec: &cell.spec, status: cell.status.as_ref()? })
+        });
+        let window = TimeDelta::seconds(cooldown_seconds(snapshot));
+        observe::unrest(&snapshot.cell, others, self.clock.now() - window)
+    }
+
+    /// Asks for the permits that a plan needs.
+    fn permitted(&self, snapshot: &Snapshot, plan: &Plan) -> Result<(), Duration> {
+        let now = self.clock.monotonic();
+        let cooldown = Duration::from_secs(cooldown_seconds(snapshot).unsigned_abs());
+        self.permits.canaries(&plan.canaries, cooldown, now)?;
+        let revives = |action: &Action| matches!(action, Action::Delete { why: Why::Succeed, .. });
+        if plan.actions.iter().any(revives) { self.permits.revival(now) } else { Ok(()) }
     }
 
     async fn carry_out(&self, snapshot: &Snapshot, version: &str, plan: Plan) -> Result<(), Failure> {

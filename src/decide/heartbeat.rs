@@ -74,6 +74,12 @@ pub struct Expected {
     pub running: bool,
 }
 
+/// How long a death in the mission's neighbourhood counts, in seconds.
+#[must_use]
+pub fn cooldown_seconds(snapshot: &Snapshot) -> i64 {
+    policy::effective(snapshot).map_or(0, |policy| policy.storm.cooldown_seconds)
+}
+
 /// The incarnations of a mission that may report and whose agents may start: those that are committed and have not ended.
 #[must_use]
 pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {

@@ -17,10 +17,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::api::MissionCellStatus;
-use crate::observe::Snapshot;
+use crate::observe::{Scope, Snapshot};
 
 pub use agent::Why;
-pub use heartbeat::{Expected, Judgement, expected, judge};
+pub use heartbeat::{Expected, Judgement, cooldown_seconds, expected, judge};
 pub use template::hash as template_hash;
 
 /// What to do now, and when to look again.
@@ -33,6 +33,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// The status to write, where it differs from the stored one and is due.
     pub status: Option<MissionCellStatus>,
+    /// Storms in which an agent is taken for dead, to see whether the next one fares better: one at a time may try.
+    pub canaries: Vec<Scope>,
     /// When to look again although nothing has changed.
     pub recheck_at: Option<DateTime<Utc>>,
 }

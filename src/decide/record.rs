@@ -30,14 +30,15 @@ pub(super) fn plan(
     let mut recheck_at = assessments.iter().filter_map(|assessment| assessment.recheck_at).min();
     if !evidence && assessments.iter().any(|assessment| !assessment.actions.is_empty()) {
         let actions = assessments.into_iter().flat_map(|assessment| assessment.actions).collect();
-        return Plan { actions, status: None, recheck_at };
+        return Plan { actions, recheck_at, ..Plan::default() };
     }
     if status == *old {
         return Plan { recheck_at, ..Plan::default() };
     }
     let due = due(old, &status, &assessments, now);
     if due <= now {
-        return Plan { status: Some(status), recheck_at, ..Plan::default() };
+        let canaries = assessments.into_iter().filter_map(|assessment| assessment.canary).collect();
+        return Plan { status: Some(status), canaries, recheck_at, ..Plan::default() };
     }
     recheck_at = Some(recheck_at.map_or(due, |earlier| earlier.min(due)));
     Plan { recheck_at, ..Plan::default() }

@@ -130,7 +130,7 @@ impl Reader {
         };
         let nodes = self.nodes(&pods);
         let Known { refusals, pulses } = known;
-        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, nodes, pulses, refusals }
+        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, nodes, pulses, refusals, unrest: Vec::new() }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.

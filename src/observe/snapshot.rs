@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Pulse;
+use super::{Pulse, Unrest};
 use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus};
 
 /// Everything a decision about one mission depends on, apart from the time.
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub pulses: BTreeMap<String, Pulse>,
     /// Agents whose pod the API server refused lately.
     pub refusals: BTreeMap<String, Refusal>,
+    /// What the mission's agents share with others, and how many are in trouble there.
+    pub unrest: Vec<Unrest>,
 }
 
 /// A mission as it is stored.

@@ -144,7 +144,7 @@ fn perform(world: &mut World, command: &str) {
 
 fn settle(world: &mut World, out: &mut String) {
     for _ in 0..16 {
-        let Plan { actions, status, recheck_at } = world.plan();
+        let Plan { actions, status, canaries, recheck_at } = world.plan();
         assert!(actions.is_empty() || status.is_none(), "a plan is actions or a status");
         if actions.is_empty() && status.is_none() {
             if let Some(at) = recheck_at {
@@ -158,6 +158,9 @@ fn settle(world: &mut World, out: &mut String) {
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
             }
             world.act(action);
+        }
+        for scope in canaries {
+            writeln!(out, "  one agent of {scope} tries").unwrap();
         }
         // A refused pod is not there.
         let refused: Vec<_> = world.refusals.keys().filter_map(|agent| world.pod_of(agent)).collect();

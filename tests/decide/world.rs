@@ -55,7 +55,7 @@ impl World {
             (None, None) => PolicySource::BuiltIn,
         };
         let pods = self.pods.values().map(|pod| serde_json::from_value::<SlimPod>(pod.clone()).unwrap().view()).collect();
-        Snapshot {
+        let mut snapshot = Snapshot {
             cell: Cell {
                 name: cell.name_any(),
                 namespace: "missions".into(),
@@ -71,7 +71,11 @@ impl World {
             nodes: self.nodes.clone(),
             pulses: self.pulses.clone(),
             refusals: self.refusals.clone(),
-        }
+            unrest: Vec::new(),
+        };
+        let since = self.now - TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
+        snapshot.unrest = lazarus::observe::unrest(&snapshot.cell, std::iter::empty(), since);
+        snapshot
     }
 
     pub fn plan(&self) -> Plan {

@@ -5,8 +5,8 @@
 
 mod fake;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fake::{Fault, Server};
@@ -14,11 +14,13 @@ use kube::core::DeserializeGuard;
 use kube::runtime::{reflector, watcher};
 use lazarus::api::{AgentState, MissionCell};
 use lazarus::apply::guard::Guarded;
-use lazarus::controllers::{Context, Memory, reconcile};
+use lazarus::apply::permits::Permits;
+use lazarus::controllers::{Context, Heartbeats, Memory, reconcile};
+use lazarus::gateway::ledger::Ledger;
 use lazarus::observe::{Reader, Stores};
 use lazarus::report::Publisher;
 use lazarus::report::metrics::Metrics;
-use lazarus::runtime::clock::ManualClock;
+use lazarus::runtime::clock::{Clock, ManualClock};
 use lazarus::runtime::config::Config;
 use lazarus::runtime::leadership::Leadership;
 use serde_json::{Value, json};
@@ -49,7 +51,9 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
     for event in [watcher::Event::Init, watcher::Event::InitApply((*object(server)).clone()), watcher::Event::InitDone] {
         writer.apply_watcher_event(&event);
     }
-    let stores = Stores { cells, policies: reflector::store().0, pods: reflector::store().0 };
+    let stores = Stores { cells, policies: reflector::store().0, pods: reflector::store().0, nodes: reflector::store().0 };
+    let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
+    let (heartbeats, _) = Heartbeats::new(ledger, Arc::new(clock.clone()));
     Arc::new(Context {
         reader: Reader::new(client, stores.clone(), Config::default().defaults),
         stores,
@@ -59,6 +63,9 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         clock: Arc::new(clock.clone()),
         metrics,
         memory: Memory::default(),
+        permits: Permits::new(clock.monotonic()),
+        pulse_image: "lazarus".into(),
+        heartbeats,
         synced: AtomicBool::new(true),
     })
 }

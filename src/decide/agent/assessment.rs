@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::Action;
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, AgentStatus, Incident, NextAction, Verdict};
+use crate::observe::Scope;
 use crate::runtime::time::to_time;
 
 /// What was found about one agent, and what follows.
@@ -24,6 +25,8 @@ pub(in crate::decide) struct Assessment {
     pub incident: Option<Incident>,
     /// What is planned.
     pub next: Option<NextAction>,
+    /// The scope of the storm in which this agent is the one that tries.
+    pub canary: Option<Scope>,
     /// When to look again although nothing has changed.
     pub recheck_at: Option<DateTime<Utc>>,
     /// The stored record.

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Assessment, Look, Why, live, pods, verdict};
+use super::storm::Brakes;
+use super::{Assessment, Look, Why, live, pods};
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, Completion, EffectivePolicy, Incident, IncidentOutcome, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
@@ -35,12 +36,14 @@ impl<'a> Look<'a> {
         }
         old.trial &= ran < live::PROVEN_AFTER;
         old.last_end = Some(record.clone());
-        let look = Look { old: &old, pods: pods::Pods::of(self.snapshot, &old), template: self.template.clone(), ..*self };
+        let (pods, template) = (pods::Pods::of(self.snapshot, &old), self.template.clone());
+        // What follows is only foreseen here: nobody is on the way yet.
+        let look = Look { old: &old, pods, template, brakes: &Brakes::none(), ..*self };
         let after = look.after(&record, self.pods.committed);
         Assessment { evidence: true, actions: Vec::new(), incident: self.incident(&look, &record, log, pod), ..after }
     }
 
-    fn reset_after(&self) -> TimeDelta {
+    pub(super) fn reset_after(&self) -> TimeDelta {
         let default = self.snapshot.defaults.restart.as_ref().and_then(|restart| restart.reset_after_seconds);
         let policy = self.policy.map(|policy| policy.restart.reset_after_seconds);
         TimeDelta::seconds(policy.or(default).unwrap_or(3600))
@@ -105,7 +108,7 @@ impl<'a> Look<'a> {
         let restart = &policy.restart;
         let deaths = self.old.deaths;
         // Taken for dead while its process runs: until its pod goes there is no more to wait for than for a restart.
-        let hangs = pod.filter(|pod| pod.may_run()).and_then(|_| verdict::of_cause(&end.cause));
+        let hangs = pod.filter(|pod| pod.may_run()).and_then(|_| end.verdict());
         match self.sentence(end, policy) {
             Sentence::Suppressed => self
                 .state(AgentState::Dead, Some(Reason::RevivalSuppressed))
@@ -155,6 +158,11 @@ impl<'a> Look<'a> {
             let state = self.state(AgentState::Waiting, Some(reason)).recheck(due).next(what, Some(due), evidence);
             return state.because("Ended", evidence);
         }
+        if reason == Reason::Restarting
+            && let Some(hold) = self.braked(what, evidence)
+        {
+            return hold;
+        }
         match pod {
             Some(pod) => {
                 let why = if reason == Reason::Replacing { Why::Replace } else { Why::Succeed };
@@ -164,6 +172,18 @@ impl<'a> Look<'a> {
             }
             None => self.start(AgentState::Waiting, Some(reason), what, evidence),
         }
+    }
+
+    fn braked(&self, what: &'static str, evidence: &str) -> Option<Assessment> {
+        let hold = |reason| self.state(AgentState::Waiting, Some(reason)).urgent();
+        // A verdict was held when it was to be written down; the agent that tries must not be held by its own death.
+        let by_verdict = self.old.last_end.as_ref().is_some_and(LastEnd::by_verdict);
+        if let Some(storm) = self.storm(false).filter(|storm| !by_verdict && self.now < storm.until) {
+            let hold = hold(Reason::StormHold).recheck(storm.until).next(what, Some(storm.until), evidence);
+            return Some(hold.because("StormHold", &storm.because).telling());
+        }
+        let waits = self.must_wait().then(|| hold(Reason::InFlight).next(what, None, evidence))?;
+        Some(waits.because("InFlight", "another dead agent of the mission is on its way back; this one is next").telling())
     }
 
     /// Makes the next incarnation, or makes the one that is there the agent; the previous one is gone.

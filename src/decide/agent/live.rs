@@ -71,7 +71,7 @@ impl<'a> Look<'a> {
         }
         let shown = match self.verdict(pod, phase::shown(pod, self.now)) {
             Verdict::Shown(shown) => shown,
-            Verdict::Dead(end) => return self.record_end(end, "", &pod.name),
+            Verdict::Dead(end, canary) => return Assessment { canary, ..self.record_end(end, "", &pod.name) },
         };
         // While the policy is missing the successor would have to wait, so nothing is ended for it.
         let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);
@@ -116,7 +116,7 @@ impl<'a> Look<'a> {
     }
 
     #[allow(clippy::unused_self, reason = "one of the looks at an agent")]
-    fn show(&self, mut assessment: Assessment, pod: &Pod, shown: phase::Shown) -> Assessment {
+    pub(super) fn show(&self, mut assessment: Assessment, pod: &Pod, shown: phase::Shown) -> Assessment {
         let phase::Shown { state, reason, rule, evidence, began, recheck_at } = shown;
         if let Some(status) = &mut assessment.status {
             status.node.clone_from(&pod.node);

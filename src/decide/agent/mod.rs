@@ -4,6 +4,7 @@ mod assessment;
 mod ended;
 mod live;
 mod pods;
+mod storm;
 mod verdict;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +16,7 @@ use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy};
 use crate::observe::{Pod, Snapshot};
 use pods::Pods;
+use storm::Brakes;
 
 pub(super) use assessment::{Assessment, brief};
 
@@ -42,6 +44,7 @@ pub(super) struct Look<'a> {
     pub old: &'a AgentStatus,
     pub pods: Pods<'a>,
     pub template: String,
+    pub brakes: &'a Brakes,
     pub now: DateTime<Utc>,
 }
 
@@ -54,6 +57,7 @@ pub(super) fn assess_all(
 ) -> Vec<Assessment> {
     let cell = &snapshot.cell;
     let old = |name: &str| cell.status.agents.iter().find(|agent| agent.name == name);
+    let brakes = Brakes::of(snapshot, now);
     let mut turn = live::Turn::of(snapshot, policy, now);
     let mut assessments = Vec::new();
     for spec in &cell.spec.agents {
@@ -61,7 +65,7 @@ pub(super) fn assess_all(
         let old = old(&spec.name).unwrap_or(&fresh);
         let pods = Pods::of(snapshot, old);
         let template = super::template_hash(cell, spec);
-        let look = Look { snapshot, policy, mission, spec, old, pods, template, now };
+        let look = Look { snapshot, policy, mission, spec, old, pods, template, brakes: &brakes, now };
         assessments.push(look.assess(&mut turn));
     }
     let wanted = |name: &str| cell.spec.agents.iter().any(|agent| agent.name == name);
@@ -107,6 +111,9 @@ impl<'a> Look<'a> {
             return self.record_end(end.record, &end.log, &pod.name);
         }
         if pod.deletion_requested.is_some() {
+            if let Some(hold) = self.node_uncertain(pod, AgentState::Waiting) {
+                return self.show(Assessment::of(self.old, self.now), pod, hold).urgent();
+            }
             return self
                 .state(AgentState::Waiting, Some(Reason::Terminating))
                 .because("Terminating", "the deletion of the agent's pod was asked for")

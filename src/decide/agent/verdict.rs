@@ -1,35 +1,35 @@
 //! What reports and the node say about an agent whose container runs: an ordered list of rules over [`Judgement`].
 
+use chrono::TimeDelta;
+
 use super::Look;
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, EffectivePolicy, LastEnd, Outcome, Revive};
 use crate::decide::heartbeat::{Judgement, judge};
 use crate::decide::phase::Shown;
 use crate::decide::policy;
-use crate::observe::{Container, Node, Pod, Pulse};
+use crate::observe::{Container, Node, Pod, Pulse, Scope};
 use crate::runtime::time::{from_time, to_time};
 
 /// What follows for a running agent.
 pub(super) enum Verdict {
     /// It is shown like this.
     Shown(Shown),
-    /// It is dead, and the policy brings it back.
-    Dead(LastEnd),
-}
-
-/// Verdicts on agents whose process still runs: as causes of an end they are written as the reason is.
-pub(super) fn of_cause(cause: &str) -> Option<Reason> {
-    [Reason::Hung, Reason::NeverBeat, Reason::Stalled].into_iter().find(|reason| reason.as_str() == cause)
+    /// It is dead, and the policy brings it back; in a storm it is the one that tries.
+    Dead(LastEnd, Option<Scope>),
 }
 
 impl Look<'_> {
     /// Adds to what the pod shows what is known beyond it.
     pub(super) fn verdict(&self, pod: &Pod, shown: Shown) -> Verdict {
-        if shown.state == AgentState::Alive || shown.state == AgentState::Starting {
-            // Before any report: one that came through says little about a node that has not for a while.
-            if let Some(hold) = self.node(pod, &shown) {
-                return Verdict::Shown(hold);
-            }
+        // Before any report: one that came through says little about a node that is not heard of.
+        let uncertain = match shown.state {
+            AgentState::Alive => self.node_uncertain(pod, AgentState::Stale),
+            AgentState::Starting => self.node_uncertain(pod, AgentState::Waiting),
+            AgentState::Pending | AgentState::Stale | AgentState::Waiting | AgentState::Dead | AgentState::Done => None,
+        };
+        if let Some(hold) = uncertain {
+            return Verdict::Shown(hold);
         }
         if shown.state != AgentState::Alive || pod.sidecar.is_none() {
             return Verdict::Shown(shown);
@@ -78,34 +78,52 @@ impl Look<'_> {
     }
 
     fn dead(&self, policy: &EffectivePolicy, pod: &Pod, cause: Reason, evidence: String) -> Verdict {
-        let held = |reason| Verdict::Shown(known(AgentState::Dead, reason, rule(cause.as_str()), evidence.clone()));
+        let started = match &pod.container {
+            Container::Running(started) => *started,
+            Container::Unknown | Container::Waiting(..) | Container::Ended { .. } => None,
+        };
+        let started = started.or(pod.created).map(|started| started.min(self.now));
+        let ran = started.map_or(TimeDelta::zero(), |started| self.now - started);
+        let deaths = if ran >= self.reset_after() { 0 } else { self.old.deaths };
+        let held = |state, reason, message: &str| {
+            let evidence = format!("{evidence}; {message}");
+            Verdict::Shown(known(state, reason, rule(cause.as_str()), evidence))
+        };
         // What is not brought back keeps its process, and lives again if it recovers: its end is not written down.
         match policy::revive(policy, self.spec) {
-            Revive::Never => held(Reason::RevivalSuppressed),
-            Revive::Always if self.old.deaths >= policy.restart.max_attempts => held(Reason::AttemptsExhausted),
-            Revive::Always => Verdict::Dead(LastEnd {
-                pod_uid: pod.uid.clone(),
-                outcome: Outcome::Died,
-                cause: cause.as_str().into(),
-                exit_code: None,
-                started_at: match &pod.container {
-                    Container::Running(Some(started)) => Some(to_time((*started).min(self.now))),
-                    Container::Running(None) | Container::Unknown | Container::Waiting(..) | Container::Ended { .. } => {
-                        pod.created.map(to_time)
-                    }
-                },
-                at: to_time(self.now),
-                template: pod.template.clone(),
-            }),
+            Revive::Never => return held(AgentState::Dead, Reason::RevivalSuppressed, "revive is Never"),
+            Revive::Always if deaths >= policy.restart.max_attempts => {
+                let message = format!("restart.maxAttempts is {}", policy.restart.max_attempts);
+                return held(AgentState::Dead, Reason::AttemptsExhausted, &message);
+            }
+            Revive::Always => {}
         }
+        let canary = match self.held_by_storm() {
+            Ok(canary) => canary,
+            Err(storm) => {
+                let evidence = format!("{evidence}; {}", storm.because);
+                let shown = known(AgentState::Stale, Reason::StormHold, "StormHold", evidence);
+                return Verdict::Shown(Shown { recheck_at: Some(storm.until), ..shown });
+            }
+        };
+        let end = LastEnd {
+            pod_uid: pod.uid.clone(),
+            outcome: Outcome::Died,
+            cause: cause.as_str().into(),
+            exit_code: None,
+            started_at: started.map(to_time),
+            at: to_time(self.now),
+            template: pod.template.clone(),
+        };
+        Verdict::Dead(end, canary)
     }
 
-    fn node(&self, pod: &Pod, shown: &Shown) -> Option<Shown> {
+    /// The agent's node is not well.
+    pub(super) fn node_uncertain(&self, pod: &Pod, state: AgentState) -> Option<Shown> {
         let name = pod.node.as_ref()?;
         let Node { not_ready, out_of_service: _ } = self.snapshot.nodes.get(name)?;
         let evidence = format!("node {name} is not ready; held until it is back, or deleted, or declared out of service");
         let since = (*not_ready)?;
-        let state = if shown.state == AgentState::Alive { AgentState::Stale } else { AgentState::Waiting };
         Some(Shown { began: Some(since), ..known(state, Reason::NodeUncertain, "NodeUncertain", evidence) })
     }
 }

@@ -1,6 +1,6 @@
 //! Missions and policies as tests need them: small, and quick to act.
 
-use lazarus::api::{AgentPolicySpec, AgentSpec, MissionCell, MissionCellSpec, Restart, Revive};
+use lazarus::api::{AgentPolicySpec, AgentSpec, MissionCell, MissionCellSpec, Restart, Revive, Storm};
 
 /// The image of the operator, in which the demo agent is too.
 pub const IMAGE: &str = "lazarus-pit:dev";
@@ -37,5 +37,8 @@ pub fn quick(attempts: i64) -> AgentPolicySpec {
             max_backoff_seconds: Some(2),
             reset_after_seconds: Some(3600),
         }),
+        // Tests let many agents die in one namespace; the brake has tests of its own.
+        storm: Some(Storm { min_agents: Some(10_000), max_in_flight: Some(64), ..Storm::default() }),
+        heartbeat: None,
     }
 }
