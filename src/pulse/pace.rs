@@ -13,7 +13,7 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const LONGEST_LOCAL_BACKOFF: Duration = Duration::from_secs(3);
 /// How often an incarnation that is over still reports: often enough to notice if that was an error.
-const GONE: Duration = Duration::from_secs(300);
+const GONE: Duration = Duration::from_mins(5);
 
 /// Why a request failed, as far as the pace is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,9 @@ fn an_agent_that_posts_is_well_for_an_interval_and_a_half() {
     let never = sight.report(PACE, start + seconds(12));
     assert_eq!((never.agent, never.silent_seconds, never.ever_healthy), (Seen::Silent, 7, false));
     sight.posted(Post::default(), start + seconds(100));
-    for (after, agent, silent) in [(0, Seen::Healthy, 0), (30, Seen::Healthy, 0), (31, Seen::Silent, 31), (500, Seen::Silent, 500)] {
+    for (after, agent, silent) in
+        [(0, Seen::Healthy, 0), (30, Seen::Healthy, 0), (31, Seen::Silent, 31), (500, Seen::Silent, 500)]
+    {
         let beat = sight.report(PACE, start + seconds(100 + after));
         assert_eq!((beat.agent, beat.silent_seconds, beat.ever_healthy), (agent, silent, true), "after {after} s");
     }
