@@ -100,6 +100,10 @@ fn a_hostile_agent_gets_errors_and_the_reports_go_on() {
     assert_eq!(sidecar.agent("POST", "/heartbeat", "{}").0, 200, "its turn comes when the slow ones are cut off");
     drop(slow);
     gateway.next_where(|asked| asked.body["agent"] == "Healthy");
+    // What it holds for itself: pages of the program are shared by all sidecars of a node.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.child.id())).unwrap();
+    let held = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse::<u32>().ok());
+    assert!(held.is_some_and(|kilobytes| kilobytes < 6 * 1024), "{status}");
 }
 
 #[test]

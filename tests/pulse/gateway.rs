@@ -157,7 +157,9 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let token = request.headers()["authorization"].to_str().unwrap().trim_start_matches("Bearer ").to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    let (status, answer) = answers.lock().unwrap()[path.as_str()].clone();
+    let (status, text) = answers.lock().unwrap()[path.as_str()].clone();
     let _ = asked.send(Asked { connection, path, token, body: serde_json::from_slice(&body).unwrap() });
-    Ok(Response::builder().status(status).body(answer.into()).unwrap())
+    let answer = Response::builder().status(status);
+    let answer = if status == 429 { answer.header("retry-after", "4") } else { answer };
+    Ok(answer.body(text.into()).unwrap())
 }
