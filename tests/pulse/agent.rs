@@ -87,7 +87,7 @@ fn a_hostile_agent_gets_errors_and_the_reports_go_on() {
         assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
     }
     let halves = ["", "POST /hear", "POST /heartbeat HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{"];
-    let slow: Vec<_> = (0..90)
+    let slow: Vec<_> = (0..40)
         .map(|number: usize| {
             let mut stream = connect();
             stream.write_all(halves[number % halves.len()].as_bytes()).unwrap();
@@ -121,4 +121,21 @@ fn a_port_that_is_taken_costs_nothing_but_the_posts() {
     sidecar.until_listening();
     until("a post that is taken", || sidecar.agent("POST", "/heartbeat", "{}").0 == 200);
     gateway.next_where(|asked| asked.body["agent"] == "Healthy");
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    let wrong: &[(&[&str], &str)] = &[
+        (&["--source", "Http"], "--http-port <PORT>"),
+        (&["--source", "http"], "[possible values: Process, Http, Self]"),
+        (&["--http-path", "health"], "a path begins with /"),
+        (&["--http-path", "/a b"], "a path begins with /"),
+        (&["--interval-seconds", "301"], "301 is not in 1..=300"),
+        (&["--port", "0"], "0 is not in 1..=65535"),
+    ];
+    for (arguments, says) in wrong {
+        let output = lazarus("pulse").args(*arguments).output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && complaint.contains(says), "{arguments:?}: {complaint}");
+    }
 }

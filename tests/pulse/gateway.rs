@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 
 pub const ADMITTED: &str = r#"{"admitted":true}"#;
 pub const NOT_YET: &str = r#"{"admitted":false,"retrySeconds":1}"#;
+/// The gateway closes the connection after it, as it does with idle ones.
+pub const TAKEN_FOR_NOW: &str = r#"{"nextHeartbeatSeconds":1,"hangUp":true}"#;
 pub const TAKEN: &str = r#"{"nextHeartbeatSeconds":1}"#;
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -161,5 +163,6 @@ async fn answer(
     let _ = asked.send(Asked { connection, path, token, body: serde_json::from_slice(&body).unwrap() });
     let answer = Response::builder().status(status);
     let answer = if status == 429 { answer.header("retry-after", "4") } else { answer };
+    let answer = if text.contains("hangUp") { answer.header("connection", "close") } else { answer };
     Ok(answer.body(text.into()).unwrap())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::gateway::{Authority, Gateway};
+use crate::gateway::{Authority, Gateway, TAKEN, TAKEN_FOR_NOW};
 use crate::sidecar::{Sidecar, folder};
 
 #[test]
@@ -54,8 +54,35 @@ fn a_gateway_that_comes_back_meets_no_storm() {
         let count = gateway.count(Duration::from_secs(3));
         assert!(count <= most, "{count} requests in 3 s after {status}");
     }
-    gateway.answer("/beat", 200, r#"{"nextHeartbeatSeconds":1}"#);
+    gateway.answer("/beat", 200, TAKEN);
     gateway.beat();
+}
+
+#[test]
+fn a_connection_that_the_gateway_closed_is_no_trouble() {
+    let authority = Authority::new();
+    let gateway = Gateway::start(&authority);
+    gateway.answer("/beat", 200, TAKEN_FOR_NOW);
+    let sidecar = Sidecar::start(&gateway, &authority, &[]);
+    gateway.next_where(|asked| asked.connection == 2);
+    gateway.answer("/beat", 200, TAKEN);
+    let kept = gateway.next_where(|asked| asked.connection == 3).connection;
+    assert_eq!(gateway.beat().connection, kept);
+    assert!(!sidecar.log().contains("broke"), "{}", sidecar.log());
+}
+
+#[test]
+fn a_gateway_that_hangs_is_given_up() {
+    let authority = Authority::new();
+    let gateway = Gateway::start(&authority);
+    let sidecar = Sidecar::start(&gateway, &authority, &[]);
+    gateway.beat();
+    // The kernel takes the connection, and nobody ever reads from it.
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    sidecar.put("address", &hanging.local_addr().unwrap().to_string());
+    sidecar.until_logged("no answer within 5 s");
+    sidecar.put("address", &gateway.address.to_string());
+    gateway.next_where(|asked| asked.connection == 1);
 }
 
 #[test]
