@@ -115,8 +115,9 @@ impl Answers {
         match tokio::time::timeout(limits.body, body).await {
             Ok(Ok(body)) => Ok((pod, body.to_bytes())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Invalid::TooLong.into()),
-            Ok(Err(_)) => Err(Invalid::Malformed.into()),
-            Err(_) => Err(Declined::Slow),
+            Ok(Err(error)) if !timed_out(&*error) => Err(Invalid::Malformed.into()),
+            // The time for the body, or that for the whole request.
+            Ok(Err(_)) | Err(_) => Err(Declined::Slow),
         }
     }
 
@@ -143,6 +144,12 @@ impl Answers {
         // Every update leaves the ledger whole, so a poisoned lock is still right.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the connection's deadline is behind it.
+fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
