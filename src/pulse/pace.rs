@@ -12,8 +12,10 @@ const LONGEST_ADMISSION_WAIT: u32 = 10;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const LONGEST_LOCAL_BACKOFF: Duration = Duration::from_secs(3);
-/// How often an incarnation that is over still reports: often enough to notice if that was an error.
-const GONE: Duration = Duration::from_mins(5);
+/// A new leader's cache may lag behind a commit: this often an incarnation that is told to be over reports as before.
+const GONE_BELIEVED_AFTER: u32 = 4;
+/// How often it still reports then: often enough to notice if that was an error.
+const GONE: Duration = Duration::from_mins(1);
 
 /// Why a request failed, as far as the pace is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +74,8 @@ impl Pace {
             Failure::Gateway => self.part_of(bound),
             // The pause is the least: the random part comes on top.
             Failure::Slower(seconds) => Duration::from_secs(seconds.clamp(PACES.0, PACES.1).into()) + self.part_of(bound),
-            Failure::Gone => self.around(GONE),
+            Failure::Gone if self.failures <= GONE_BELIEVED_AFTER => self.around(self.interval),
+            Failure::Gone => self.around(GONE.max(self.interval)),
         }
     }
 

@@ -105,7 +105,7 @@ fn an_incarnation_that_is_over_goes_on_slowly() {
     gateway.answer("/beat", 410, r#"{"message":"this pod is not the committed one"}"#);
     let mut sidecar = Sidecar::start(&gateway, &authority, &[]);
     gateway.beat();
-    assert_eq!(gateway.count(Duration::from_secs(3)), 0);
+    assert!(gateway.count(Duration::from_secs(3)) <= 4);
     assert!(sidecar.log().contains("this incarnation is over") && sidecar.log().contains("not the committed one"));
     assert_eq!(sidecar.stop(), Some(0));
 }
