@@ -9,6 +9,7 @@ pub mod controllers;
 pub mod decide;
 pub mod gateway;
 pub mod observe;
+pub mod pulse;
 pub mod render;
 pub mod report;
 pub mod runtime;

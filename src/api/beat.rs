@@ -148,10 +148,16 @@ impl Beat {
             return Err(Invalid::Protocol);
         }
         for text in [&mut beat.status, &mut beat.task, &mut beat.provider].into_iter().flatten() {
-            *text = text.chars().filter(|character| !character.is_control()).take(LONGEST_TEXT).collect();
+            *text = kept(text);
         }
         Ok(beat)
     }
+}
+
+/// What is kept of a text: its first 64 characters that are not control characters.
+#[must_use]
+pub fn kept(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(LONGEST_TEXT).collect()
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]

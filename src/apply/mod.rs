@@ -1,5 +1,6 @@
 //! Writes of objects, all of them through one guarded client.
 
+pub mod gateway;
 pub mod guard;
 mod objects;
 pub mod permits;

@@ -1,5 +1,6 @@
 //! `lazarus demo-agent`: an agent for trying missions out. It only pretends to work, but it lives and dies like a real one.
 
+mod voice;
 mod work;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use work::{Ending, Orders};
 /// Run as a demo agent that works until it is told to hang, crash or exit
 ///
 /// It obeys signals: SIGUSR1 = hang, SIGUSR2 = crash, SIGINT = exit with its work done, SIGTERM = stop in good order.
+/// Where LAZARUS_PORT is set it posts to its sidecar each second.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -30,6 +32,10 @@ pub struct Arguments {
     /// Go on working when asked to stop, so that only SIGKILL ends it
     #[arg(long)]
     ignore_sigterm: bool,
+
+    /// Answer every HTTP request on this port of the loopback with 200 [default: $DEMO_HTTP_PORT, else answer none]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    http_port: Option<u16>,
 }
 
 #[derive(Subcommand)]
@@ -60,11 +66,16 @@ enum What {
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        let Self { command, work_seconds, exit_code, ignore_sigterm } = self;
+        let Self { command, work_seconds, exit_code, ignore_sigterm, http_port } = self;
         if let Some(Command::Tell(tell)) = command {
             return tell.run();
         }
-        let orders = Orders { work: work_seconds.map(|seconds| Duration::from_secs(seconds.into())), ignore_sigterm };
+        let orders = Orders {
+            work: work_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+            ignore_sigterm,
+            http_port: http_port.or_else(|| port("DEMO_HTTP_PORT")),
+            sidecar: port("LAZARUS_PORT"),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         match runtime.block_on(work::work(&orders))? {
             Ending::WorkDone if exit_code != 0 => {
@@ -88,4 +99,8 @@ impl Tell {
         kill_process(pid, signal).map_err(|error| format!("cannot tell process {}: {error}", self.pid))?;
         Ok(())
     }
+}
+
+fn port(variable: &str) -> Option<u16> {
+    std::env::var(variable).ok()?.parse().ok()
 }

@@ -4,6 +4,7 @@ mod crds;
 mod demo_agent;
 mod manifest;
 mod operator;
+mod pulse;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Operator(operator::Arguments),
+    Pulse(pulse::Arguments),
     Crds(crds::Arguments),
     Manifest(manifest::Arguments),
     DemoAgent(demo_agent::Arguments),
@@ -30,6 +32,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Operator(arguments) => arguments.run(),
+        Command::Pulse(arguments) => arguments.run(),
         Command::Crds(arguments) => arguments.run(),
         Command::Manifest(arguments) => arguments.run(),
         Command::DemoAgent(arguments) => arguments.run(),

@@ -1,12 +1,13 @@
 //! `lazarus operator`: the controller, with its leader election and its probe endpoint.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-use kube::Client;
+use kube::{Client, Resource};
 use tokio::net::TcpListener;
 
 use super::Error;
@@ -14,8 +15,8 @@ use crate::api::names;
 use crate::apply::guard::Guarded;
 use crate::apply::permits::Permits;
 use crate::controllers::{self, Context, Heartbeats, Memory};
-use crate::gateway::ledger::Ledger;
-use crate::observe::Reader;
+use crate::gateway::{self, Gateway};
+use crate::observe::{Reader, Stores};
 use crate::report::Publisher;
 use crate::report::metrics::Metrics;
 use crate::runtime::clock::{Clock, SystemClock};
@@ -50,6 +51,18 @@ pub struct Arguments {
     /// Where probes and metrics are served
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = health::ADDRESS)]
     health_address: SocketAddr,
+
+    /// Where agents' sidecars report [default: [::]:8443, or 0.0.0.0:8443 where there is no IPv6]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    gateway_address: Option<SocketAddr>,
+
+    /// Where other pods reach this replica [default: $POD_IP]
+    #[arg(long, value_name = "ADDRESS")]
+    advertise_address: Option<IpAddr>,
+
+    /// Image of the sidecar that runs beside each agent [default: $LAZARUS_IMAGE]
+    #[arg(long, value_name = "IMAGE")]
+    pulse_image: Option<String>,
 }
 
 impl Arguments {
@@ -62,6 +75,7 @@ impl Arguments {
 
     async fn operate(self, config: Config) -> Result<(), Error> {
         let shutdown = Shutdown::on_signals()?;
+        let address = advertised(self.advertise_address, variable("POD_IP").as_deref())?;
         let identity = self.identity.or_else(|| variable("POD_NAME")).or_else(|| variable("HOSTNAME"));
         let identity = identity.unwrap_or_else(|| names::OPERATOR.into());
         let namespace = self.namespace.or_else(|| variable("POD_NAMESPACE"));
@@ -71,10 +85,16 @@ impl Arguments {
         })?;
         // kube's own retries can take minutes inside one call (15 tries, doubling).
         kube_config.default_retry = false;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), server = %kube_config.cluster_url, identity, "starting");
+        let pulse_image = self
+            .pulse_image
+            .or_else(|| variable("LAZARUS_IMAGE"))
+            .ok_or("the image of the sidecars is not known: set --pulse-image or $LAZARUS_IMAGE to the image of this program")?;
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, server = %kube_config.cluster_url, identity, %address, pulse_image, "starting");
         let listener = TcpListener::bind(self.health_address)
             .await
             .map_err(|error| format!("cannot listen on {} for probes (--health-address): {error}", self.health_address))?;
+        let gateway_listener = listen(self.gateway_address).await?;
 
         let client = Client::try_from(kube_config.clone())?;
         let (leadership, election) = if self.leader_elect {
@@ -89,19 +109,27 @@ impl Arguments {
         let guarded = Guarded::new(client.clone(), leadership.clone(), config.request_timeout, Arc::clone(&metrics));
         let (stores, writers) = controllers::stores();
         let clock = Arc::new(SystemClock);
-        let start = clock.monotonic();
-        let ledger = Arc::new(Mutex::new(Ledger::new(start)));
-        let (heartbeats, woken) = Heartbeats::new(Arc::clone(&ledger), clock.clone());
+        let gateway = Gateway::new(gateway::Parts {
+            guarded: guarded.clone(),
+            leadership: leadership.clone(),
+            clock: clock.clone(),
+            metrics: Arc::clone(&metrics),
+            namespace,
+            address,
+        });
+        let (heartbeats, woken) = Heartbeats::new(Arc::clone(&gateway.ledger), clock.clone());
+        let in_use = stores.clone();
         let context = Arc::new(Context {
             reader: Reader::new(client.clone(), stores.clone(), config.defaults),
             stores,
             publisher: Publisher::new(guarded.clone(), &identity),
             guarded,
             leadership: leadership.clone(),
+            permits: Permits::new(clock.monotonic()),
             clock,
             heartbeats,
-            permits: Permits::new(start),
-            pulse_image: "lazarus".into(),
+            gateway: Some(gateway.clone()),
+            pulse_image,
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             synced: AtomicBool::new(false),
@@ -109,7 +137,9 @@ impl Arguments {
         let election = election.map(Arc::new);
         let run = controllers::run(client, writers, woken, Arc::clone(&context), config.concurrency, shutdown.clone());
         let controller = tokio::spawn(run);
-        let watched = controller.abort_handle();
+        let reports = tokio::spawn(gateway.run(gateway_listener, move || namespaces(&in_use), shutdown.clone()));
+        let watched =
+            [("the controller has ended", controller.abort_handle()), ("the gateway has ended", reports.abort_handle())];
         let answers = Answers {
             alive: alive(watched, election.as_ref().map(Arc::downgrade)),
             ready: Box::new(move || synced(&context)),
@@ -121,6 +151,7 @@ impl Arguments {
         // Before the shutdown the controller only ends by a bug; the probes would say so, but nobody may ask them.
         let early = !shutdown.is_requested();
         probes.abort();
+        reports.abort();
         if let Err(error) = ended {
             return Err(format!("the controller ended: {error}").into());
         }
@@ -129,6 +160,7 @@ impl Arguments {
         }
         // The lease is released last: whoever takes it over finds no write of this replica under way.
         drop(probes.await);
+        drop(reports.await);
         if let Some(thread) = election.and_then(Arc::into_inner) {
             tokio::task::spawn_blocking(move || thread.join()).await?.map_err(|_| "the leader election panicked")?;
         }
@@ -137,10 +169,43 @@ impl Arguments {
     }
 }
 
-fn alive(controller: tokio::task::AbortHandle, election: Option<Weak<JoinHandle<()>>>) -> health::Probe {
+/// An address that other pods can reach; it leads the gateway's Service to this replica.
+fn advertised(flag: Option<IpAddr>, pod: Option<&str>) -> Result<IpAddr, Error> {
+    let what_to_set = "set --advertise-address or $POD_IP to the address of this pod, where sidecars reach the gateway";
+    let address = match (flag, pod) {
+        (Some(address), _) => address,
+        (None, Some(text)) => text.parse().map_err(|_| format!("$POD_IP is no IP address: {what_to_set}"))?,
+        (None, None) => return Err(format!("this replica does not know its own address: {what_to_set}").into()),
+    };
+    // The API server takes neither in an EndpointSlice.
+    if address.is_unspecified() || address.is_loopback() {
+        return Err(format!("{address} can't be reached by other pods: {what_to_set}").into());
+    }
+    Ok(address)
+}
+
+async fn listen(flag: Option<SocketAddr>) -> Result<TcpListener, Error> {
+    let port = names::GATEWAY_TARGET_PORT;
+    let address = flag.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, port).into());
+    let bound = match (TcpListener::bind(address).await, flag) {
+        // A kernel without IPv6 has no such address.
+        (Err(error), None) if error.kind() != std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        (bound, _) => bound,
+    };
+    bound.map_err(|error| format!("cannot listen on {address} for agents' reports (--gateway-address): {error}").into())
+}
+
+/// The namespaces that have missions.
+fn namespaces(stores: &Stores) -> BTreeSet<String> {
+    stores.cells.state().iter().filter_map(|cell| cell.meta().namespace.clone()).collect()
+}
+
+fn alive(tasks: [(&'static str, tokio::task::AbortHandle); 2], election: Option<Weak<JoinHandle<()>>>) -> health::Probe {
     Box::new(move || {
-        if controller.is_finished() {
-            return Err("the controller has ended");
+        if let Some((ended, _)) = tasks.iter().find(|(_, task)| task.is_finished()) {
+            return Err(ended);
         }
         match election.as_ref().map(Weak::upgrade) {
             Some(Some(thread)) if thread.is_finished() => Err("the leader election has ended"),

@@ -20,6 +20,7 @@ use crate::apply::guard::{Guarded, WriteError};
 use crate::apply::permits::Permits;
 use crate::apply::{self, Applied};
 use crate::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
+use crate::gateway::Gateway;
 use crate::observe::{self, Known, Neighbour, Reader, Snapshot, Stores, Unrest};
 use crate::report::metrics::{Category, Metrics, ReconcileResult};
 use crate::report::{self, Publisher};
@@ -55,6 +56,8 @@ pub struct Context {
     pub memory: Memory,
     /// Who may act now.
     pub permits: Permits,
+    /// Where sidecars report; `None`: nowhere, which is for tests.
+    pub gateway: Option<Gateway>,
     /// Image of the agents' sidecars.
     pub pulse_image: String,
     /// Reports of sidecars.
@@ -186,6 +189,13 @@ impl Context {
     async fn carry_out(&self, snapshot: &Snapshot, version: &str, plan: Plan) -> Result<(), Failure> {
         let cell = &snapshot.cell;
         let mut failure = None;
+        let creates = plan.actions.iter().any(|action| matches!(action, Action::Create { .. }));
+        if let Some(gateway) = self.gateway.as_ref().filter(|_| creates)
+            && let Err(error) = gateway.ensure_published(&cell.namespace).await
+        {
+            // The gateway tries again by itself; until then the agents wait for their admission, and the status says so.
+            tracing::warn!(%error, namespace = cell.namespace, "the sidecars can't find the gateway yet");
+        }
         for action in &plan.actions {
             match (apply::apply(&self.guarded, cell, action, &self.pulse_image).await, action) {
                 (Ok(Applied::Refused { agent, message }), _) => {

@@ -42,6 +42,10 @@ macro_rules! labels {
     )+ };
 }
 
+mod gateway;
+
+pub use gateway::{Answered, Closed, GatewayMetrics};
+
 labels! {
     /// How a reconcile ended.
     ReconcileResult {
@@ -79,6 +83,8 @@ labels! {
     Verb {
         /// A new object.
         Create = "create",
+        /// A change of the whole object.
+        Replace = "replace",
         /// A change of some fields.
         Patch = "patch",
         /// A change of some fields of the status.
@@ -99,6 +105,12 @@ labels! {
         Pod = "Pod",
         /// A Kubernetes Event.
         Event = "Event",
+        /// The gateway's certificate authority.
+        Secret = "Secret",
+        /// Where the gateway's Service leads.
+        EndpointSlice = "EndpointSlice",
+        /// Where a mission's namespace finds the gateway.
+        ConfigMap = "ConfigMap",
     }
 }
 
@@ -133,6 +145,7 @@ pub struct Metrics {
     watch_events: Family<KindLabel, Counter>,
     leader: Gauge,
     quarantined: Gauge,
+    gateway: GatewayMetrics,
 }
 
 impl Metrics {
@@ -152,10 +165,17 @@ impl Metrics {
         registry.register("leader", "1 while this replica holds the lease", leader.clone());
         registry.register("quarantined_objects", "Objects that are left alone until they change", quarantined.clone());
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let gateway = GatewayMetrics::register(&mut registry);
         fill(&reconciles, ReconcileResult::ALL, |result| ResultLabel { result });
         fill(&reconcile_errors, Category::ALL, |category| CategoryLabel { category });
         fill(&watch_events, Kind::ALL, |kind| KindLabel { kind });
-        Self { registry, reconciles, reconcile_errors, writes, watch_events, leader, quarantined }
+        Self { registry, reconciles, reconcile_errors, writes, watch_events, leader, quarantined, gateway }
+    }
+
+    /// What the gateway counts.
+    #[must_use]
+    pub fn gateway(&self) -> &GatewayMetrics {
+        &self.gateway
     }
 
     /// Counts a finished reconcile.

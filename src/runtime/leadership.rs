@@ -112,7 +112,7 @@ impl Leadership {
     }
 
     /// Sets or ends the token, and tells subscribers if that is a change.
-    pub(super) fn publish(&self, until: Option<Instant>) {
+    pub(crate) fn publish(&self, until: Option<Instant>) {
         self.shared.state().token = until.map_or(Token::None, Token::Until);
         self.shared.changed.send_if_modified(|leading| std::mem::replace(leading, until.is_some()) != until.is_some());
     }

@@ -165,9 +165,31 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
         ("default", "get", "", "configmaps"),
         ("default", "create", "coordination.k8s.io", "leases"),
         ("lazarus-pit", "update", "coordination.k8s.io", "leases"),
+        // Only those of its own name.
+        ("lazarus-pit", "get", "", "secrets"),
+        ("lazarus-pit", "update", "", "secrets"),
+        ("lazarus-pit", "get", "", "services"),
+        ("lazarus-pit", "update", "discovery.k8s.io", "endpointslices"),
+        ("default", "create", "", "configmaps"),
+        ("default", "patch", "", "configmaps"),
     ];
     for (namespace, verb, group, resource) in allowed {
         eventually(&format!("{verb} {resource}"), || operator.may(namespace, verb, group, resource)).await;
+    }
+    let (core, slices) = ("", "discovery.k8s.io");
+    for (namespace, verb, group, resource, name) in [
+        ("lazarus-pit", "get", core, "secrets", "lazarus-gateway-ca"),
+        ("lazarus-pit", "update", core, "secrets", "lazarus-gateway-ca"),
+        ("lazarus-pit", "get", core, "services", "lazarus-gateway"),
+        ("lazarus-pit", "create", slices, "endpointslices", "lazarus-gateway"),
+        ("lazarus-pit", "patch", slices, "endpointslices", "lazarus-gateway-v6"),
+        ("lazarus-pit", "update", slices, "endpointslices", "lazarus-gateway"),
+        ("default", "get", core, "configmaps", "lazarus-gateway"),
+        ("default", "create", core, "configmaps", "lazarus-gateway"),
+        ("default", "patch", core, "configmaps", "lazarus-gateway"),
+    ] {
+        let may = || operator.may_named(namespace, verb, group, resource, name);
+        eventually(&format!("{verb} {resource} {name}"), may).await;
     }
     for (namespace, verb, group, resource) in denied {
         assert!(!operator.may(namespace, verb, group, resource).await, "{verb} {resource} in {namespace}");

@@ -125,7 +125,12 @@ impl User {
 
     /// Whether RBAC lets this user do it; it learns of new roles a moment after they are made.
     pub async fn may(&self, namespace: &str, verb: &str, group: &str, resource: &str) -> bool {
-        let attributes = json!({"namespace": namespace, "verb": verb, "group": group, "resource": resource});
+        self.may_named(namespace, verb, group, resource, "").await
+    }
+
+    /// As `may`, about one object.
+    pub async fn may_named(&self, namespace: &str, verb: &str, group: &str, resource: &str, name: &str) -> bool {
+        let attributes = json!({"namespace": namespace, "verb": verb, "group": group, "resource": resource, "name": name});
         let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}});
         let answer = self.create("apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review).await.unwrap();
         answer["status"]["allowed"] == true

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod fields;
 mod properties;
 mod transcript;
 mod world;

@@ -64,6 +64,7 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         metrics,
         memory: Memory::default(),
         permits: Permits::new(clock.monotonic()),
+        gateway: None,
         pulse_image: "lazarus".into(),
         heartbeats,
         synced: AtomicBool::new(true),

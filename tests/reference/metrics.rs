@@ -32,8 +32,11 @@ fn metrics() -> BTreeMap<String, Metric> {
         } else if !line.starts_with('#') {
             let (series, _value) = line.rsplit_once(' ').unwrap();
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-            let family = name.trim_end_matches("_total").trim_end_matches("_info");
-            let Metric { help, kind, .. } = &families[family];
+            let family = ["_total", "_info", "_sum", "_count", "_bucket"].iter().find_map(|end| {
+                let family = name.strip_suffix(end)?;
+                families.contains_key(family).then_some(family)
+            });
+            let Metric { help, kind, .. } = &families[family.unwrap_or(name)];
             let metric = found.entry(name.to_owned()).or_default();
             (metric.help, metric.kind) = (help.clone(), kind.clone());
             for label in labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty()) {

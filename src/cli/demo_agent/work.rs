@@ -1,10 +1,13 @@
 //! What the demo agent does all day, and what ends it.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
+
+use super::voice::{self, Mind};
 
 /// Time from one line of work to the next.
 const BEAT: Duration = Duration::from_secs(3);
@@ -17,6 +20,10 @@ pub(super) struct Orders {
     pub work: Option<Duration>,
     /// Whether SIGTERM changes nothing.
     pub ignore_sigterm: bool,
+    /// Port on which it answers that it is well.
+    pub http_port: Option<u16>,
+    /// Port on which its sidecar hears that it is well.
+    pub sidecar: Option<u16>,
 }
 
 /// How it ended.
@@ -34,7 +41,7 @@ pub(super) enum Ending {
 /// Works until something ends it.
 ///
 /// # Errors
-/// The signals' handlers can't be installed.
+/// The signals' handlers can't be installed, or the port to answer on is taken.
 pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
     // For PID 1 the kernel drops every signal without a handler: no default action would ever end it.
     let mut hang = signal(SignalKind::user_defined1())?;
@@ -42,6 +49,13 @@ pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
     let mut told = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
+    let mind = Arc::new(Mind::default());
+    if let Some(port) = orders.http_port {
+        voice::answer(port, Arc::clone(&mind))?;
+    }
+    if let Some(port) = orders.sidecar {
+        voice::post(port, Arc::clone(&mind));
+    }
     say(&introduction(&|name| std::env::var(name).ok()));
     let over = async {
         match orders.work {
@@ -53,7 +67,7 @@ pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
     let mut beat = tokio::time::interval(BEAT);
     // The first tick comes at once.
     beat.tick().await;
-    let (mut step, mut hanging) = (0_u64, false);
+    let mut hanging = false;
     loop {
         tokio::select! {
             _ = crash.recv() => {
@@ -75,14 +89,14 @@ pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
             _ = hang.recv() => {
                 say("told to hang: I do nothing from now on");
                 hanging = true;
+                mind.hang();
             }
             () = &mut over, if !hanging => {
                 say("my time is over");
                 return Ok(Ending::WorkDone);
             }
             _ = beat.tick(), if !hanging => {
-                step += 1;
-                say(&format!("step {step}: working"));
+                say(&format!("step {}: working", mind.work()));
             }
         }
     }

@@ -4,7 +4,8 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 
 use super::{Object, cluster_wide, labels, namespaced, strings, words};
-use crate::api::names::{OPERATOR, OPERATOR_NAMESPACE};
+use crate::api::names::{GATEWAY, GATEWAY_AUTHORITY, OPERATOR, OPERATOR_NAMESPACE};
+use crate::apply::gateway::SLICES;
 
 const GROUP: &str = "lazarus-pit.io";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
@@ -32,7 +33,7 @@ pub(super) fn objects() -> [Object; 7] {
             role_ref: role("ClusterRole"),
             subjects: Some(vec![subject()]),
         })),
-        Object::Role(Box::new(election())),
+        Object::Role(Box::new(own_namespace())),
         Object::RoleBinding(Box::new(RoleBinding {
             metadata: namespaced(OPERATOR),
             role_ref: role("Role"),
@@ -43,7 +44,7 @@ pub(super) fn objects() -> [Object; 7] {
     ]
 }
 
-/// The calls the operator makes, and no others: it can't change a mission's spec, read a Secret or update a pod.
+/// The calls the operator makes, and no others: it can't change a mission's spec, update a pod, or read any Secret but its own.
 fn operator() -> ClusterRole {
     let rules = vec![
         rule(GROUP, ["missioncells"], ["get", "list", "watch"]),
@@ -53,15 +54,23 @@ fn operator() -> ClusterRole {
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
         rule("", ["pods"], ["list", "watch", "create", "delete"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),
+        // Tells a mission's namespace where the gateway is. Server-side apply names the object, so `create` has a name too.
+        named(rule("", ["configmaps"], ["get", "create", "patch"]), [GATEWAY]),
     ];
     ClusterRole { metadata: cluster_wide(OPERATOR), rules: Some(rules), ..ClusterRole::default() }
 }
 
-/// The Lease by which replicas agree on a leader. A `create` has no name to check, so it stands alone.
-fn election() -> Role {
-    let mut existing = rule("coordination.k8s.io", ["leases"], ["get", "update"]);
-    existing.resource_names = Some(words([OPERATOR]));
-    Role { metadata: namespaced(OPERATOR), rules: Some(vec![existing, rule("coordination.k8s.io", ["leases"], ["create"])]) }
+/// The Lease by which replicas agree on a leader, and the gateway's own objects. A `create` of a Lease has no name to check, so
+/// it stands alone.
+fn own_namespace() -> Role {
+    let rules = vec![
+        named(rule("coordination.k8s.io", ["leases"], ["get", "update"]), [OPERATOR]),
+        rule("coordination.k8s.io", ["leases"], ["create"]),
+        named(rule("", ["secrets"], ["get", "update"]), [GATEWAY_AUTHORITY]),
+        named(rule("", ["services"], ["get"]), [GATEWAY]),
+        named(rule("discovery.k8s.io", ["endpointslices"], ["get", "create", "update", "patch"]), SLICES),
+    ];
+    Role { metadata: namespaced(OPERATOR), rules: Some(rules) }
 }
 
 /// Reading missions: part of the cluster's own roles `view`, `edit` and `admin`.
@@ -94,6 +103,11 @@ fn rule<const R: usize, const V: usize>(group: &str, resources: [&str; R], verbs
         verbs: words(verbs),
         ..PolicyRule::default()
     }
+}
+
+/// The rule for objects of these names alone.
+fn named<const N: usize>(rule: PolicyRule, names: [&str; N]) -> PolicyRule {
+    PolicyRule { resource_names: Some(words(names)), ..rule }
 }
 
 fn role(kind: &str) -> RoleRef {

@@ -3,13 +3,14 @@
 mod access;
 mod admission;
 mod crds;
+mod gateway;
 mod workload;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -60,6 +61,10 @@ pub enum Object {
     RoleBinding(Box<RoleBinding>),
     /// The operator's configuration.
     ConfigMap(Box<ConfigMap>),
+    /// Where the gateway's certificate authority is kept.
+    Secret(Box<Secret>),
+    /// Where agents' sidecars report.
+    Service(Box<Service>),
     /// Keeps one replica through drains.
     PodDisruptionBudget(Box<PodDisruptionBudget>),
     /// The operator.
@@ -74,6 +79,7 @@ pub fn manifest(options: &Options) -> Vec<Object> {
     objects.extend(crds().map(|crd| Object::CustomResourceDefinition(Box::new(crd))));
     objects.extend(admission::objects());
     objects.extend(access::objects());
+    objects.extend(gateway::objects());
     objects.extend(workload::objects(options));
     objects
 }

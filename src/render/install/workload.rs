@@ -14,7 +14,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Object, Options, namespaced, strings, words};
-use crate::api::names::{OPERATOR, short_hash};
+use crate::api::names::{GATEWAY_TARGET_PORT, OPERATOR, short_hash};
+use crate::apply::gateway::PORT_NAME;
 
 const CONFIGURATION: &str = include_str!("../../../config/lazarus.yaml");
 const CONFIGURATION_FILE: &str = "lazarus.yaml";
@@ -123,13 +124,14 @@ fn container(options: &Options) -> Container {
             "--config".into(),
             format!("{CONFIGURATION_FOLDER}/{CONFIGURATION_FILE}"),
         ]),
-        env: Some(vec![field("POD_NAMESPACE", "metadata.namespace"), field("POD_NAME", "metadata.name")]),
-        ports: Some(vec![ContainerPort {
-            name: Some("http".into()),
-            container_port: 8080,
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]),
+        env: Some(vec![
+            field("POD_NAMESPACE", "metadata.namespace"),
+            field("POD_NAME", "metadata.name"),
+            field("POD_IP", "status.podIP"),
+            // The sidecars beside agents run the same program.
+            EnvVar { name: "LAZARUS_IMAGE".into(), value: Some(options.image.clone()), ..EnvVar::default() },
+        ]),
+        ports: Some(vec![port("http", 8080), port(PORT_NAME, GATEWAY_TARGET_PORT)]),
         // Slow to judge: a restart costs more (a lease to wait for, caches to fill) than a minute of waiting.
         liveness_probe: Some(Probe { initial_delay_seconds: Some(15), failure_threshold: Some(6), ..probe("/healthz", 10) }),
         readiness_probe: Some(Probe { initial_delay_seconds: Some(1), failure_threshold: Some(3), ..probe("/readyz", 5) }),
@@ -153,6 +155,15 @@ fn container(options: &Options) -> Container {
             ..VolumeMount::default()
         }]),
         ..Container::default()
+    }
+}
+
+fn port(name: &str, number: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.into()),
+        container_port: number.into(),
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
     }
 }
 

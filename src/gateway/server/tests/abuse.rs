@@ -1,0 +1,123 @@
+//! Clients that send too much, too slowly, or nothing.
+
+use super::*;
+
+/// As in a cluster, but shorter: real sockets take real time.
+fn hasty() -> Limits {
+    let (short, long) = (Duration::from_millis(150), Duration::from_secs(60));
+    Limits { handshake: short, request: short, body: short, idle: long, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn a_long_body_is_refused_before_it_is_read() {
+    let world = world(Limits::default()).await;
+    let mut connection = world.connect().await.unwrap();
+    let head = format!("POST /beat HTTP/1.1\r\nAuthorization: Bearer {}\r\nContent-Length: 1025\r\n\r\n", world.token());
+    connection.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut connection).await.unwrap().code, 413);
+    assert!(is_closed(&mut connection).await);
+
+    // Without a length it is read until it is too long.
+    let mut connection = world.connect().await.unwrap();
+    let head = head.replace("Content-Length: 1025", "Transfer-Encoding: chunked");
+    let chunk = format!("{head}400\r\n{}\r\n1\r\n \r\n", " ".repeat(1024));
+    connection.write_all(chunk.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut connection).await.unwrap().code, 413);
+}
+
+#[tokio::test]
+async fn a_stranger_is_turned_away_before_the_body() {
+    let world = world(hasty()).await;
+    let mut connection = world.connect().await.unwrap();
+    connection.write_all(b"POST /beat HTTP/1.1\r\nAuthorization: Bearer x\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+    assert_eq!(answer(&mut connection).await.unwrap().code, 401);
+}
+
+#[tokio::test]
+async fn too_many_or_too_long_headers_are_refused() {
+    let world = world(Limits::default()).await;
+    let many = |headers: usize| "X: y\r\n".repeat(headers);
+    for (headers, code) in [(many(32), 200), (many(33), 431), (format!("X: {}\r\n", "y".repeat(20_000)), 431)] {
+        let mut connection = world.connect().await.unwrap();
+        let _ = connection.write_all(format!("GET /health HTTP/1.1\r\n{headers}\r\n").as_bytes()).await;
+        assert_eq!(answer(&mut connection).await.unwrap().code, code);
+    }
+}
+
+#[tokio::test]
+async fn slow_clients_are_cut_off_and_quick_ones_stay() {
+    let world = world(hasty()).await;
+    // Nothing at all: neither TLS nor, after it, a request.
+    let mut silent = TcpStream::connect(world.address).await.unwrap();
+    assert_eq!(silent.read_buf(&mut Vec::new()).await.unwrap_or(0), 0);
+    assert_eq!(world.metrics.gateway().refusals(Closed::Handshake), 1);
+    assert!(is_closed(&mut world.connect().await.unwrap()).await);
+
+    let mut half = world.connect().await.unwrap();
+    half.write_all(b"POST /beat HTTP/1.1\r\nHo").await.unwrap();
+    assert!(is_closed(&mut half).await);
+
+    let mut kept = world.connect().await.unwrap();
+    assert_eq!(ask(&mut kept, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
+    let mut slow = world.connect().await.unwrap();
+    let head = format!("POST /beat HTTP/1.1\r\nAuthorization: Bearer {}\r\nContent-Length: 100\r\n\r\n{{", world.token());
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // Cut or answered with 408, whichever deadline comes first.
+    let answered = answer(&mut slow).await;
+    assert!(answered.is_err() || answered.is_ok_and(|answer| answer.code == 408));
+
+    // Longer than a request may take has gone by, but between two of them that is no matter.
+    assert_eq!(ask(&mut kept, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
+    kept.write_all(b"P").await.unwrap();
+    assert!(is_closed(&mut kept).await, "the next request is held to the same time");
+}
+
+#[tokio::test]
+async fn a_header_that_drips_is_cut_off_all_the_same() {
+    let world = world(hasty()).await;
+    let mut connection = world.connect().await.unwrap();
+    let dripping = async {
+        while connection.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), dripping).await.expect("it goes on for ever");
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends() {
+    let world = world(Limits { idle: Duration::from_millis(150), ..Limits::default() }).await;
+    let mut connection = world.connect().await.unwrap();
+    assert_eq!(ask(&mut connection, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
+    assert!(is_closed(&mut connection).await);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_are_closed_and_places_come_back() {
+    let world = world(Limits { per_source: 2, ..Limits::default() }).await;
+    let first = world.connect().await.unwrap();
+    let _second = world.connect().await.unwrap();
+    assert!(world.connect().await.is_err());
+    assert_eq!(world.metrics.gateway().refusals(Closed::SourceFull), 1);
+    drop(first);
+    let back = async {
+        while world.connect().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("the place does not come back");
+}
+
+#[tokio::test]
+async fn without_a_certificate_nobody_connects() {
+    let world = world(Limits::default()).await;
+    let empty = Identity::default().config().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let accept = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        TlsAcceptor::from(Arc::new(empty)).accept(stream).await.is_err()
+    };
+    let (refused, connected) = tokio::join!(accept, connect(address, &world.bundle));
+    assert!(refused && connected.is_err());
+}
