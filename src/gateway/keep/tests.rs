@@ -107,7 +107,7 @@ fn world(server: &Server, address: &str) -> World {
 
 impl World {
     fn lead(&self) {
-        self.leadership.publish(Some(self.clock.monotonic() + Duration::from_secs(600)));
+        self.leadership.publish(Some(self.clock.monotonic() + Duration::from_mins(10)));
     }
 
     async fn look(&self) -> Result<(), Error> {

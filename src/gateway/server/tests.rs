@@ -62,7 +62,7 @@ async fn world(limits: Limits) -> World {
 
 impl World {
     fn lead(&self) {
-        self.leadership.publish(Some(SystemClock.monotonic() + Duration::from_secs(600)));
+        self.leadership.publish(Some(SystemClock.monotonic() + Duration::from_mins(10)));
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
