@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 ///
 /// - An optional field is one that may be absent, not one that may be `null`: the API server drops a `null` that a
 ///   template left behind, where the schema doesn't allow it.
+/// - No field has a default: what the API server fills in is drift for whoever compares manifests.
 /// - What a field says about itself comes before what its type says.
 /// - Line ends of the source are not line ends of the text.
 pub(super) fn tidy(schema: &mut Schema) {
     transform_subschemas(&mut tidy, schema);
     let Some(fields) = schema.as_object_mut() else { return };
+    fields.remove("default");
     if let Some(inner) = alternative_to_null(fields) {
         fields.remove("anyOf");
         for (key, value) in inner {

@@ -137,7 +137,12 @@ impl Arguments {
         let election = election.map(Arc::new);
         let run = controllers::run(client, writers, woken, Arc::clone(&context), config.concurrency, shutdown.clone());
         let controller = tokio::spawn(run);
-        let reports = tokio::spawn(gateway.run(gateway_listener, move || namespaces(&in_use), shutdown.clone()));
+        let reports = Box::pin(gateway.run(gateway_listener, move || namespaces(&in_use), shutdown.clone()));
+        let reports = tokio::spawn(async {
+            if let Err(error) = reports.await {
+                tracing::error!(%error, "the gateway can't speak TLS");
+            }
+        });
         let watched =
             [("the controller has ended", controller.abort_handle()), ("the gateway has ended", reports.abort_handle())];
         let answers = Answers {
@@ -221,4 +226,23 @@ fn synced(context: &Context) -> Result<(), &'static str> {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_knows_where_it_is_or_says_what_to_set() {
+        let flag = Some("10.0.0.5".parse().unwrap());
+        assert_eq!(advertised(flag, Some("10.0.0.6")).unwrap().to_string(), "10.0.0.5");
+        assert_eq!(advertised(None, Some("fd00::6")).unwrap().to_string(), "fd00::6");
+        for (pod, says) in
+            [(None, "does not know its own address"), (Some("here"), "no IP address"), (Some("::1"), "::1 can't be")]
+        {
+            let error = advertised(None, pod).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains("--advertise-address or $POD_IP"), "{error}");
+        }
+    }
 }

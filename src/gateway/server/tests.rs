@@ -1,17 +1,10 @@
 #![allow(clippy::disallowed_methods, reason = "real sockets take real time")]
 
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::*;
 use crate::gateway::authority::Authority;
@@ -25,6 +18,9 @@ use crate::runtime::leadership::Leadership;
 use crate::runtime::shutdown::Trigger;
 
 mod abuse;
+mod client;
+
+use self::client::{Answer, Connection, Stream, answer, ask, connect, is_closed};
 
 const BEAT: &str = r#"{"protocol":1,"agent":"Healthy"}"#;
 
@@ -39,8 +35,6 @@ struct World {
     bundle: String,
     _trigger: Trigger,
 }
-
-type Connection = TlsStream<TcpStream>;
 
 /// A server that leads, knows the issuer's key, and has the pod in its ledger.
 async fn world(limits: Limits) -> World {
@@ -68,7 +62,7 @@ async fn world(limits: Limits) -> World {
 
 impl World {
     fn lead(&self) {
-        self.leadership.publish(Some(SystemClock.monotonic() + Duration::from_secs(600)));
+        self.leadership.publish(Some(SystemClock.monotonic() + Duration::from_mins(10)));
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
@@ -95,79 +89,6 @@ impl World {
     async fn beat(&self) -> Answer {
         self.ask("POST /beat", Some(&self.token()), BEAT).await
     }
-}
-
-trait Stream: AsyncRead + AsyncWrite + Unpin {
-    async fn write_all(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
-        while !bytes.is_empty() {
-            let written = poll_fn(|context| Pin::new(&mut *self).poll_write(context, bytes)).await?;
-            bytes = &bytes[written..];
-        }
-        poll_fn(|context| Pin::new(&mut *self).poll_flush(context)).await
-    }
-
-    /// What comes next, of which there may be nothing any more.
-    async fn read_buf(&mut self, seen: &mut Vec<u8>) -> std::io::Result<usize> {
-        let mut bytes = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        poll_fn(|context| Pin::new(&mut *self).poll_read(context, &mut buffer)).await?;
-        seen.extend(buffer.filled());
-        Ok(buffer.filled().len())
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
-
-async fn connect(address: SocketAddr, bundle: &str) -> std::io::Result<Connection> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
-        roots.add(certificate.unwrap()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    let name = ServerName::try_from("lazarus-gateway").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await
-}
-
-struct Answer {
-    code: u16,
-    head: String,
-    body: Value,
-}
-
-async fn ask(connection: &mut Connection, head: &str, token: Option<&str>, body: &str) -> std::io::Result<Answer> {
-    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let request = format!("{head} HTTP/1.1\r\nHost: gateway\r\n{token}Content-Length: {}\r\n\r\n{body}", body.len());
-    connection.write_all(request.as_bytes()).await?;
-    answer(connection).await
-}
-
-async fn answer(connection: &mut Connection) -> std::io::Result<Answer> {
-    let mut seen = Vec::new();
-    let head = loop {
-        if connection.read_buf(&mut seen).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
-            let body = seen.split_off(end + 4);
-            break String::from_utf8(std::mem::replace(&mut seen, body)).unwrap();
-        }
-    };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap());
-    while seen.len() < length {
-        assert_ne!(connection.read_buf(&mut seen).await?, 0, "cut within the body");
-    }
-    let code = head[9..12].parse().unwrap();
-    Ok(Answer { code, head, body: serde_json::from_slice(&seen).unwrap_or_default() })
-}
-
-/// Whether the server ends the connection, in one way or the other.
-async fn is_closed(connection: &mut Connection) -> bool {
-    let mut rest = Vec::new();
-    let all = async { while connection.read_buf(&mut rest).await.is_ok_and(|read| read > 0) {} };
-    tokio::time::timeout(Duration::from_secs(10), all).await.expect("still open");
-    rest.is_empty()
 }
 
 #[tokio::test]

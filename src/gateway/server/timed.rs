@@ -26,7 +26,7 @@ impl<S> Timed<S> {
         Self { stream, deadline: Box::pin(tokio::time::sleep(request)), requested: true, request, idle }
     }
 
-    /// `waiting`, or an error once the deadline is over.
+    /// Pending, or an error once the deadline is over.
     fn bounded<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         std::task::ready!(self.deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

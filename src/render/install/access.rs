@@ -53,6 +53,8 @@ fn operator() -> ClusterRole {
         // Lets it make pods whose owner reference blocks the owner's deletion.
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
         rule("", ["pods"], ["list", "watch", "create", "delete"]),
+        // Whether an agent's node is well.
+        rule("", ["nodes"], ["list", "watch"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),
         // Tells a mission's namespace where the gateway is. Server-side apply names the object, so `create` has a name too.
         named(rule("", ["configmaps"], ["get", "create", "patch"]), [GATEWAY]),

@@ -4,7 +4,7 @@ use super::*;
 
 /// As in a cluster, but shorter: real sockets take real time.
 fn hasty() -> Limits {
-    let (short, long) = (Duration::from_millis(150), Duration::from_secs(60));
+    let (short, long) = (Duration::from_millis(150), Duration::from_mins(1));
     Limits { handshake: short, request: short, body: short, idle: long, ..Limits::default() }
 }
 
