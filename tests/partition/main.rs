@@ -8,8 +8,14 @@ mod cluster;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod hangs;
+#[cfg(test)]
+mod leaders;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod replica;
 #[cfg(test)]
 mod sidecar;
+#[cfg(test)]
+mod sidecars;
