@@ -145,14 +145,24 @@ impl Replica {
                 let others = cluster.missions.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, other)| &other.cell);
                 let others = others.map(|cell| Neighbour { namespace: &cell.namespace, spec: &cell.spec, status: &cell.status });
                 let window = TimeDelta::seconds(cooldown_seconds(&snapshot));
-                snapshot.unrest = observe::unrest(&snapshot.cell, others, self.clock.now() - window);
+                let troubled = self.heartbeats.troubled();
+                snapshot.unrest = observe::unrest(&snapshot.cell, others, &troubled, self.clock.now() - window);
                 plan = decide(&snapshot, self.clock.now());
+                if !self.may_try(&snapshot, &plan) {
+                    for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
+                        unrest.last_death = Some(self.clock.now());
+                    }
+                    plan = decide(&snapshot, self.clock.now());
+                }
             }
             if is_settled(&plan) {
                 let wait = plan.recheck_at.map(|at| (at - self.clock.now()).num_seconds());
                 return wait.map_or(LONGEST_WAIT, |wait| u64::try_from(wait).unwrap_or(0).min(LONGEST_WAIT));
             }
-            if let Err(wait) = self.permitted(&snapshot, &plan) {
+            let revives = |action: &Action| matches!(action, Action::Delete { why: Why::Succeed, .. });
+            if plan.actions.iter().any(revives)
+                && let Err(wait) = self.permits.revival(self.clock.monotonic())
+            {
                 return wait.as_secs();
             }
             for action in &plan.actions {
@@ -166,12 +176,9 @@ impl Replica {
         1
     }
 
-    fn permitted(&self, snapshot: &Snapshot, plan: &Plan) -> Result<(), Duration> {
-        let now = self.clock.monotonic();
+    fn may_try(&self, snapshot: &Snapshot, plan: &Plan) -> bool {
         let cooldown = Duration::from_secs(cooldown_seconds(snapshot).unsigned_abs());
-        self.permits.canaries(&plan.canaries, cooldown, now)?;
-        let revives = |action: &Action| matches!(action, Action::Delete { why: Why::Succeed, .. });
-        if plan.actions.iter().any(revives) { self.permits.revival(now) } else { Ok(()) }
+        self.permits.canaries(&plan.canaries, &snapshot.cell.uid, cooldown, self.clock.monotonic())
     }
 }
 
