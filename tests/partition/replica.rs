@@ -148,7 +148,7 @@ impl Replica {
                 let troubled = self.heartbeats.troubled();
                 snapshot.unrest = observe::unrest(&snapshot.cell, others, &troubled, self.clock.now() - window);
                 plan = decide(&snapshot, self.clock.now());
-                if !self.may_try(&snapshot, &plan) {
+                while !self.may_try(&snapshot, &plan) {
                     for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
                         unrest.last_death = Some(self.clock.now());
                     }
