@@ -184,8 +184,8 @@ impl Context {
             let namespace = cell.metadata.namespace.as_deref()?;
             Some(Neighbour { namespace, spec: &cell.spec, status: cell.status.as_ref()? })
         });
-        let window = TimeDelta::seconds(cooldown_seconds(snapshot));
-        observe::unrest(&snapshot.cell, others, &self.heartbeats.troubled(), self.clock.now() - window)
+        let (now, window) = (self.clock.now(), TimeDelta::seconds(cooldown_seconds(snapshot)));
+        observe::unrest(&snapshot.cell, others, &self.heartbeats.troubled(), &(now - window..=now + window))
     }
 
     /// Whether the agents that a plan takes for dead in a storm may be the ones that try.

@@ -4,6 +4,8 @@
 //! judgement of reports, the decisions, the permits and the sidecars' sight and pace are the real ones.
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod fleet;

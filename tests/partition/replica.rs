@@ -144,9 +144,9 @@ impl Replica {
             if !is_settled(&plan) {
                 let others = cluster.missions.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, other)| &other.cell);
                 let others = others.map(|cell| Neighbour { namespace: &cell.namespace, spec: &cell.spec, status: &cell.status });
-                let window = TimeDelta::seconds(cooldown_seconds(&snapshot));
+                let (now, window) = (self.clock.now(), TimeDelta::seconds(cooldown_seconds(&snapshot)));
                 let troubled = self.heartbeats.troubled();
-                snapshot.unrest = observe::unrest(&snapshot.cell, others, &troubled, self.clock.now() - window);
+                snapshot.unrest = observe::unrest(&snapshot.cell, others, &troubled, &(now - window..=now + window));
                 plan = decide(&snapshot, self.clock.now());
                 while !self.may_try(&snapshot, &plan) {
                     for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
