@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lazarus::api::conditions::Reason;
-use lazarus::api::{AgentHeartbeat, AgentSpec, AgentState, HttpSource, MissionCellSpec, MissionCellStatus, Revive, Source, names};
+use lazarus::api::{
+    AgentHeartbeat, AgentSpec, AgentState, HttpSource, MissionCellSpec, MissionCellStatus, Revive, Source, names,
+};
 use lazarus::decide::{Action, Why, template_hash};
 use lazarus::observe::{self, Cell, Container, Node, Pod};
 
@@ -76,7 +78,7 @@ fn agent(mission: usize, agent: usize) -> AgentSpec {
 }
 
 /// The agent whose `revive` is `Never`; it is watched.
-pub const NEVER: usize = FLEET - 1;
+pub const NEVER: usize = 4;
 
 /// Whether a hang of this agent can be seen at all.
 pub fn is_watched(index: usize) -> bool {
@@ -88,7 +90,7 @@ pub fn node_of(index: usize) -> usize {
 }
 
 impl Cluster {
-    pub fn new(began: (Instant, DateTime<Utc>)) -> Self {
+    pub fn new(missions: usize, began: (Instant, DateTime<Utc>)) -> Self {
         let mission = |number: usize| {
             let agents = (0..AGENTS).map(|index| agent(number, index)).collect();
             let cell = Cell {
@@ -105,7 +107,7 @@ impl Cluster {
         Self {
             t: 0,
             began,
-            missions: (0..MISSIONS).map(mission).collect(),
+            missions: (0..missions).map(mission).collect(),
             nodes: (0..AGENTS).map(|node| (format!("n{node}"), Node::default())).collect(),
             provider_down: false,
             changes: Vec::new(),
@@ -135,7 +137,9 @@ impl Cluster {
         let (now, t, down) = (self.wall(), self.t, self.provider_down);
         for (number, mission) in self.missions.iter_mut().enumerate() {
             let before = mission.processes.len();
-            mission.processes.retain(|process| process.pod.deletion_requested.is_none_or(|asked| now < asked + TimeDelta::seconds(2)));
+            mission
+                .processes
+                .retain(|process| process.pod.deletion_requested.is_none_or(|asked| now < asked + TimeDelta::seconds(2)));
             mission.dirty |= mission.processes.len() != before;
             for Process { pod, sidecar, hung, last_hung, .. } in &mut mission.processes {
                 let index: usize = number * AGENTS + pod.agent[1..].parse::<usize>().unwrap();

@@ -1,12 +1,13 @@
 //! Everything together, a second at a time.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use lazarus::api::AgentState;
 use lazarus::pulse::pace::Failure;
 use lazarus::runtime::clock::{Clock, ManualClock};
 
-use super::cluster::{AGENTS, Change, Cluster, FLEET, Process};
+use super::cluster::{AGENTS, Change, Cluster, FLEET, MISSIONS, Process};
 use super::replica::Replica;
 use super::sidecar::Answer;
 
@@ -21,15 +22,25 @@ pub struct Fleet {
 impl Fleet {
     /// All agents are alive, and have been for a while.
     pub fn new() -> Self {
+        Self::of(MISSIONS)
+    }
+
+    /// A smaller one.
+    pub fn of(missions: usize) -> Self {
         let wall = "2026-01-01T00:00:00Z".parse().unwrap();
         let clock = ManualClock::new(wall);
-        let cluster = Cluster::new((clock.monotonic(), wall));
+        let cluster = Cluster::new(missions, (clock.monotonic(), wall));
         let replicas = [Replica::new(wall), Replica::new(wall)];
         let mut fleet = Self { cluster, replicas, leader: Some(0), cut: [[false; FLEET]; 2] };
-        fleet.run(120);
+        fleet.run(60);
         fleet.check_well();
         fleet.cluster.changes.clear();
         fleet
+    }
+
+    /// Their numbers.
+    pub fn agents(&self) -> Range<usize> {
+        0..self.cluster.missions.len() * AGENTS
     }
 
     pub fn tick(&mut self) {
@@ -129,11 +140,11 @@ impl Fleet {
     }
 
     pub fn all_well(&self) -> bool {
-        (0..FLEET).all(|agent| self.is_well(agent))
+        self.agents().all(|agent| self.is_well(agent))
     }
 
     pub fn check_well(&self) {
-        for agent in (0..FLEET).filter(|agent| !self.is_well(*agent)) {
+        for agent in self.agents().filter(|agent| !self.is_well(*agent)) {
             panic!("{:?}", self.state(agent));
         }
         self.check();
@@ -151,6 +162,6 @@ impl Fleet {
         assert_eq!(self.cluster.verdicts, []);
         let calm = |change: &&Change| change.state == AgentState::Alive && matches!(change.reason, None | Some(Reason::LinkLost));
         assert_eq!(self.cluster.changes.iter().find(|change| !calm(change)), None);
-        assert!((0..FLEET).all(|agent| self.attempt(agent) == 1));
+        assert!(self.agents().all(|agent| self.attempt(agent) == 1));
     }
 }

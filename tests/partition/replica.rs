@@ -18,7 +18,7 @@ use lazarus::pulse::pace::Failure;
 use lazarus::runtime::clock::{Clock, ManualClock};
 use lazarus::runtime::config::Config;
 
-use super::cluster::{Cluster, MISSIONS};
+use super::cluster::Cluster;
 use super::sidecar::{Answer, Request};
 
 /// As in `controllers`.
@@ -32,7 +32,7 @@ pub struct Replica {
     woken: UnboundedReceiver<MissionRef>,
     permits: Permits,
     /// When each mission is looked at again.
-    due: [u64; MISSIONS],
+    due: Vec<u64>,
     /// What it takes reports for: only to see that a wrong reading does harm.
     pub reads: fn(Pulse) -> Pulse,
     defaults: AgentPolicySpec,
@@ -56,7 +56,7 @@ impl Replica {
         let (heartbeats, woken) = Heartbeats::new(Arc::clone(&ledger), Arc::new(clock.clone()));
         let permits = Permits::new(clock.monotonic());
         let defaults = AgentPolicySpec { revive: Some(Revive::Always), ..Config::default().defaults };
-        Self { clock, ledger, heartbeats, woken, permits, due: [0; MISSIONS], reads, defaults }
+        Self { clock, ledger, heartbeats, woken, permits, due: Vec::new(), reads, defaults }
     }
 
     /// The process ends, and another one starts on the same machine.
@@ -66,7 +66,7 @@ impl Replica {
 
     /// It leads now: the controller looks at every mission.
     pub fn gain(&mut self) {
-        self.due = [0; MISSIONS];
+        self.due.clear();
     }
 
     /// It leads no more, and its gateway forgets everything.
@@ -101,8 +101,10 @@ impl Replica {
 
     /// One second as the leader.
     pub fn turn(&mut self, cluster: &mut Cluster) {
+        let missions = cluster.missions.len();
+        self.due.resize(missions, 0);
         if !self.heartbeats.is_open() {
-            for number in 0..MISSIONS {
+            for number in 0..missions {
                 let snapshot = self.snapshot(cluster, number);
                 self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
             }
@@ -112,7 +114,7 @@ impl Replica {
         while let Some(Some(woken)) = self.woken.next().now_or_never() {
             self.due[woken.name[1..].parse::<usize>().expect("a number")] = 0;
         }
-        for number in 0..MISSIONS {
+        for number in 0..missions {
             if std::mem::take(&mut cluster.missions[number].dirty) || self.due[number] <= cluster.t {
                 let wait = self.reconcile(cluster, number);
                 self.due[number] = cluster.t + wait.max(1);
@@ -142,7 +144,8 @@ impl Replica {
             self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
             let mut plan = decide(&snapshot, self.clock.now());
             if !is_settled(&plan) {
-                let others = cluster.missions.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, other)| &other.cell);
+                let others =
+                    cluster.missions.iter().enumerate().filter(|(other, _)| *other != number).map(|(_, other)| &other.cell);
                 let others = others.map(|cell| Neighbour { namespace: &cell.namespace, spec: &cell.spec, status: &cell.status });
                 let (now, window) = (self.clock.now(), TimeDelta::seconds(cooldown_seconds(&snapshot)));
                 let troubled = self.heartbeats.troubled();
