@@ -153,8 +153,9 @@ impl Context {
             // Only now, as it looks at every mission: is this one of many troubles?
             snapshot.unrest = self.unrest(&snapshot);
             plan = decide(&snapshot, self.clock.now());
-            if !self.may_try(&snapshot, &plan) {
-                // Another mission's agent tries: for this one it is as if that one had died just now.
+            while !self.may_try(&snapshot, &plan) {
+                // Another mission's agent tries: for this one it is as if that one had died just now. Then an agent that is in
+                // none of these storms may be next to try, in others.
                 for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
                     unrest.last_death = Some(self.clock.now());
                 }
@@ -183,8 +184,8 @@ impl Context {
             let namespace = cell.metadata.namespace.as_deref()?;
             Some(Neighbour { namespace, spec: &cell.spec, status: cell.status.as_ref()? })
         });
-        let window = TimeDelta::seconds(cooldown_seconds(snapshot));
-        observe::unrest(&snapshot.cell, others, &self.heartbeats.troubled(), self.clock.now() - window)
+        let (now, window) = (self.clock.now(), TimeDelta::seconds(cooldown_seconds(snapshot)));
+        observe::unrest(&snapshot.cell, others, &self.heartbeats.troubled(), &(now - window..=now + window))
     }
 
     /// Whether the agents that a plan takes for dead in a storm may be the ones that try.

@@ -37,7 +37,7 @@ pub(super) fn plan(
     }
     let due = due(old, &status, &assessments, now);
     if due <= now {
-        let canaries = assessments.into_iter().filter_map(|assessment| assessment.canary).collect();
+        let canaries = assessments.into_iter().flat_map(|assessment| assessment.canaries).collect();
         return Plan { status: Some(status), canaries, recheck_at, ..Plan::default() };
     }
     recheck_at = Some(recheck_at.map_or(due, |earlier| earlier.min(due)));

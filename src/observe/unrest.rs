@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -58,14 +59,15 @@ pub struct Neighbour<'a> {
     pub status: &'a MissionCellStatus,
 }
 
-/// The scopes of a mission's agents, counted over all missions; a death counts that happened at `since` or later, and a pod
-/// that reports now speak against (`troubled`, by UID), whether that is written down already or not.
+/// The scopes of a mission's agents, counted over all missions. A death counts in the window `during`, which ends in the
+/// future, as clocks differ: what is beyond was told by a clock that was wrong. And a pod counts that reports now speak
+/// against (`troubled`, by UID), whether that is written down already or not.
 #[must_use]
 pub fn unrest<'a>(
     cell: &'a Cell,
     others: impl Iterator<Item = Neighbour<'a>>,
     troubled: &BTreeSet<String>,
-    since: DateTime<Utc>,
+    during: &RangeInclusive<DateTime<Utc>>,
 ) -> Vec<Unrest> {
     let own = Neighbour { namespace: &cell.namespace, spec: &cell.spec, status: &cell.status };
     let mut counts: BTreeMap<Scope, Unrest> = BTreeMap::new();
@@ -81,7 +83,7 @@ pub fn unrest<'a>(
                 let Some(unrest) = counts.get_mut(&scope) else { continue };
                 let counts_here = |by_verdict: bool| by_verdict || scope != Scope::Fleet;
                 let end = agent.last_end.as_ref().filter(|end| end.outcome == Outcome::Died && counts_here(end.by_verdict()));
-                let died = end.map(|end| from_time(&end.at)).filter(|at| *at >= since);
+                let died = end.map(|end| from_time(&end.at)).filter(|at| during.contains(at));
                 unrest.agents += 1;
                 unrest.unhealthy += i64::from(died.is_some() || is_silent(agent) || is_troubled);
                 unrest.last_death = unrest.last_death.max(died);

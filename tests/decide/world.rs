@@ -73,8 +73,9 @@ impl World {
             refusals: self.refusals.clone(),
             unrest: Vec::new(),
         };
-        let since = self.now - TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
-        snapshot.unrest = lazarus::observe::unrest(&snapshot.cell, std::iter::empty(), &self.troubled(&snapshot), since);
+        let window = TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
+        let during = self.now - window..=self.now + window;
+        snapshot.unrest = lazarus::observe::unrest(&snapshot.cell, std::iter::empty(), &self.troubled(&snapshot), &during);
         snapshot
     }
 

@@ -25,8 +25,8 @@ pub(in crate::decide) struct Assessment {
     pub incident: Option<Incident>,
     /// What is planned.
     pub next: Option<NextAction>,
-    /// The scope of the storm in which this agent is the one that tries.
-    pub canary: Option<Scope>,
+    /// The storms in which this agent is the one that tries.
+    pub canaries: Vec<Scope>,
     /// When to look again although nothing has changed.
     pub recheck_at: Option<DateTime<Utc>>,
     /// The stored record.

@@ -93,8 +93,9 @@ impl<'a> Look<'a> {
             Outcome::Disrupted => {
                 // A node that kills whatever it is given must not make a hot loop of it: the wait counts from the start.
                 let wait = |policy: &EffectivePolicy| backoff::wait(&policy.restart, self.old.disruptions, &end.pod_uid);
-                let due = end.started_at.as_ref().map_or(at, from_time) + self.policy.map_or(TimeDelta::zero(), wait);
-                self.succeed(pod, due.max(at), Reason::Recreating, "Recreate", &evidence)
+                let wait = self.policy.map_or(TimeDelta::zero(), wait);
+                let due = (end.started_at.as_ref().map_or(at, from_time) + wait).max(at);
+                self.succeed(pod, self.sane(due, wait), Reason::Recreating, "Recreate", &evidence)
             }
             Outcome::Died => self.died(end, pod, &evidence),
         }
@@ -142,8 +143,17 @@ impl<'a> Look<'a> {
             // What died was another program: its successor starts at once, with all attempts.
             Revive::Always if changed => Sentence::Restart(at),
             Revive::Always if self.old.deaths > policy.restart.max_attempts => Sentence::GivenUp,
-            Revive::Always => Sentence::Restart(at + backoff::wait(&policy.restart, self.old.deaths, &end.pod_uid)),
+            Revive::Always => {
+                let wait = backoff::wait(&policy.restart, self.old.deaths, &end.pod_uid);
+                Sentence::Restart(self.sane(at + wait, wait))
+            }
         }
+    }
+
+    /// The end of a wait. One that is further away than twice the wait was told by a clock that was wrong, an hour ahead
+    /// perhaps: nobody must stay dead until the right clock has got there.
+    fn sane(&self, due: DateTime<Utc>, wait: TimeDelta) -> DateTime<Utc> {
+        if due - self.now > wait * 2 { self.now } else { due }
     }
 
     /// Brings about the next incarnation, not before `due`: first the old pod goes, then the new one is made.

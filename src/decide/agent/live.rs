@@ -71,7 +71,7 @@ impl<'a> Look<'a> {
         }
         let shown = match self.verdict(pod, phase::shown(pod, self.now)) {
             Verdict::Shown(shown) => shown,
-            Verdict::Dead(end, canary) => return Assessment { canary, ..self.record_end(end, "", &pod.name) },
+            Verdict::Dead(end, canaries) => return Assessment { canaries, ..self.record_end(end, "", &pod.name) },
         };
         // While the policy is missing the successor would have to wait, so nothing is ended for it.
         let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);

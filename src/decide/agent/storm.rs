@@ -36,8 +36,8 @@ impl Brakes {
 pub(super) struct Storm {
     pub because: String,
     pub until: DateTime<Utc>,
-    /// The scope that an agent that tries stands for.
-    pub scope: Scope,
+    /// Where it storms: an agent that tries does so for all of these.
+    pub scopes: Vec<Scope>,
 }
 
 impl Look<'_> {
@@ -54,20 +54,22 @@ impl Look<'_> {
             let many = *unhealthy >= limits.min_agents && unhealthy * 100 >= agents * limits.max_unhealthy_percent;
             shared.contains(scope) && (by_verdict || !fleet) && many
         };
-        let Unrest { scope, agents, unhealthy, last_death } = self.snapshot.unrest.iter().find(counts)?;
+        let storms: Vec<_> = self.snapshot.unrest.iter().filter(counts).collect();
+        let Unrest { scope, agents, unhealthy, last_death: _ } = storms.first()?;
         let cooldown = TimeDelta::seconds(limits.cooldown_seconds);
+        let last = storms.iter().filter_map(|storm| storm.last_death).max();
         Some(Storm {
             because: format!(
                 "{unhealthy} of {agents} agents of {scope} are in trouble at once; none is restarted until it calms down"
             ),
-            until: last_death.map_or(self.now, |last| last + cooldown),
-            scope: scope.clone(),
+            until: last.map_or(self.now, |last| last + cooldown),
+            scopes: storms.iter().map(|storm| storm.scope.clone()).collect(),
         })
     }
 
     /// The storm that holds this agent now: one agent of the mission may try when nobody has for a while.
-    pub(super) fn held_by_storm(&self) -> Result<Option<Scope>, Storm> {
-        let Some(storm) = self.storm(true) else { return Ok(None) };
+    pub(super) fn held_by_storm(&self) -> Result<Vec<Scope>, Storm> {
+        let Some(storm) = self.storm(true) else { return Ok(Vec::new()) };
         if self.now < storm.until {
             return Err(storm);
         }
@@ -75,7 +77,7 @@ impl Look<'_> {
             let cooldown = self.policy.map_or(0, |policy| policy.storm.cooldown_seconds);
             return Err(Storm { until: self.now + TimeDelta::seconds(cooldown), ..storm });
         }
-        Ok(Some(storm.scope))
+        Ok(storm.scopes)
     }
 
     /// Whether so many others of the mission are on their way back that this one has to wait.

@@ -15,8 +15,8 @@ use crate::runtime::time::{from_time, to_time};
 pub(super) enum Verdict {
     /// It is shown like this.
     Shown(Shown),
-    /// It is dead, and the policy brings it back; in a storm it is the one that tries.
-    Dead(LastEnd, Option<Scope>),
+    /// It is dead, and the policy brings it back; in these storms it is the one that tries.
+    Dead(LastEnd, Vec<Scope>),
 }
 
 impl Look<'_> {
@@ -99,8 +99,8 @@ impl Look<'_> {
             }
             Revive::Always => {}
         }
-        let canary = match self.held_by_storm() {
-            Ok(canary) => canary,
+        let canaries = match self.held_by_storm() {
+            Ok(canaries) => canaries,
             Err(storm) => {
                 let evidence = format!("{evidence}; {}", storm.because);
                 let shown = known(AgentState::Stale, Reason::StormHold, "StormHold", evidence);
@@ -116,7 +116,7 @@ impl Look<'_> {
             at: to_time(self.now),
             template: pod.template.clone(),
         };
-        Verdict::Dead(end, canary)
+        Verdict::Dead(end, canaries)
     }
 
     /// The agent's node is not well.
