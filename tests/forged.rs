@@ -210,6 +210,7 @@ fn no_forgery_is_taken_and_what_it_was_made_from_is() {
     for pod in [POD, LEFT] {
         gateway.ledger.enter(Uid::read(pod).unwrap(), 15, true, now);
     }
+    gateway.ledger.open();
     assert!(gateway.takes(left.as_bytes(), BEAT), "it is good until its incarnation leaves");
     gateway.ledger.leave(Uid::read(LEFT).unwrap());
 

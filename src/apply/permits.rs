@@ -19,7 +19,7 @@ pub struct Permits {
 
 #[derive(Debug)]
 struct Given {
-    canaries: HashMap<Scope, Instant>,
+    canaries: HashMap<Scope, (Instant, String)>,
     revivals: f64,
     refilled: Instant,
 }
@@ -31,20 +31,21 @@ impl Permits {
         Self { given: Mutex::new(Given { canaries: HashMap::new(), revivals: f64::from(BURST), refilled: now }) }
     }
 
-    /// In each of these storms one agent may try, if none did within `cooldown`.
+    /// Whether in each of these storms an agent of `mission` may try, as none of another mission did within `cooldown`.
     ///
-    /// # Errors
-    /// How long to wait.
-    pub fn canaries(&self, scopes: &[Scope], cooldown: Duration, now: Instant) -> Result<(), Duration> {
+    /// The same mission may ask again: its write may have failed, and one that did not is in its status, which holds the rest.
+    pub fn canaries(&self, scopes: &[Scope], mission: &str, cooldown: Duration, now: Instant) -> bool {
         let mut given = self.given();
-        given.canaries.retain(|_, at| now.saturating_duration_since(*at) < cooldown.max(Duration::from_hours(24)));
-        let wait = |scope| given.canaries.get(scope).and_then(|at| cooldown.checked_sub(now.saturating_duration_since(*at)));
-        if let Some(wait) = scopes.iter().filter_map(wait).max().filter(|wait| !wait.is_zero()) {
-            return Err(wait);
+        given.canaries.retain(|_, (at, _)| now.saturating_duration_since(*at) < Duration::from_hours(24));
+        let taken = |scope| {
+            let by_another = given.canaries.get(scope).filter(|(_, holder)| holder != mission);
+            by_another.is_some_and(|(at, _)| now.saturating_duration_since(*at) < cooldown)
+        };
+        if scopes.iter().any(taken) {
+            return false;
         }
-        // Several agents of one mission may be meant: they are written down together, and the brake sees them next time.
-        given.canaries.extend(scopes.iter().map(|scope| (scope.clone(), now)));
-        Ok(())
+        given.canaries.extend(scopes.iter().map(|scope| (scope.clone(), (now, mission.to_owned()))));
+        true
     }
 
     /// One dead agent may begin its way back.
@@ -76,15 +77,17 @@ mod tests {
 
     #[test]
     fn one_agent_of_a_storm_tries_at_a_time() {
-        let (start, cooldown) = (SystemClock.monotonic(), Duration::from_secs(300));
+        let (start, cooldown) = (SystemClock.monotonic(), Duration::from_mins(5));
         let permits = Permits::new(start);
         let (node, fleet) = (Scope::Node("n1".into()), Scope::Fleet);
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(permits.canaries(std::slice::from_ref(&node), cooldown, at(0)), Ok(()));
-        assert_eq!(permits.canaries(&[node.clone(), fleet.clone()], cooldown, at(100)), Err(Duration::from_secs(200)));
-        assert_eq!(permits.canaries(std::slice::from_ref(&fleet), cooldown, at(100)), Ok(()), "another scope");
-        assert_eq!(permits.canaries(&[node], cooldown, at(300)), Ok(()));
-        assert_eq!(permits.canaries(&[], cooldown, at(300)), Ok(()));
+        let only = std::slice::from_ref;
+        assert!(permits.canaries(only(&node), "a", cooldown, at(0)));
+        assert!(!permits.canaries(&[node.clone(), fleet.clone()], "b", cooldown, at(299)));
+        assert!(permits.canaries(only(&node), "a", cooldown, at(10)), "its write had failed");
+        assert!(permits.canaries(only(&fleet), "b", cooldown, at(100)), "another scope");
+        assert!(permits.canaries(only(&node), "b", cooldown, at(310)));
+        assert!(permits.canaries(&[], "c", cooldown, at(310)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From reports to reconciles: which incarnations may report, and whose mission has to be looked at again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -102,7 +102,9 @@ impl Heartbeats {
     /// Looks at every incarnation once, and wakes the missions of which reports say something new.
     pub fn scan(&self) {
         let now = self.clock.monotonic();
-        for mission in self.missions().values_mut() {
+        let mut woken = Vec::new();
+        let mut missions = self.missions();
+        for mission in missions.values_mut() {
             let mut news = false;
             for agent in &mut mission.agents {
                 let pulse = self.ledger().pulse(agent.uid, now);
@@ -111,10 +113,23 @@ impl Heartbeats {
                 agent.judged = judged;
             }
             if news {
-                // Nobody listens only while the process ends.
-                self.wake.unbounded_send(mission.reference.clone()).ok();
+                woken.push(mission.reference.clone());
             }
         }
+        drop(missions);
+        // Only when all are judged: whoever decides about the first has to know how many there are.
+        for mission in woken {
+            // Nobody listens only while the process ends.
+            self.wake.unbounded_send(mission).ok();
+        }
+    }
+
+    /// The UIDs of the pods that reports spoke against at the last scan.
+    #[must_use]
+    pub fn troubled(&self) -> BTreeSet<String> {
+        let missions = self.missions();
+        let agents = missions.values().flat_map(|mission| &mission.agents);
+        agents.filter(|agent| agent.judged.is_trouble()).map(|agent| agent.uid.to_string()).collect()
     }
 
     // Every change leaves the maps whole, so a poisoned lock is still right.

@@ -153,10 +153,20 @@ impl Context {
             // Only now, as it looks at every mission: is this one of many troubles?
             snapshot.unrest = self.unrest(&snapshot);
             plan = decide(&snapshot, self.clock.now());
+            if !self.may_try(&snapshot, &plan) {
+                // Another mission's agent tries: for this one it is as if that one had died just now.
+                for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
+                    unrest.last_death = Some(self.clock.now());
+                }
+                plan = decide(&snapshot, self.clock.now());
+            }
             if is_settled(&plan) {
                 return Ok(self.requeue(plan.recheck_at));
             }
-            if let Err(wait) = self.permitted(&snapshot, &plan) {
+            let revives = |action: &Action| matches!(action, Action::Delete { why: Why::Succeed, .. });
+            if plan.actions.iter().any(revives)
+                && let Err(wait) = self.permits.revival(self.clock.monotonic())
+            {
                 return Ok(Requeue::requeue(wait));
             }
             acted = true;
@@ -174,16 +184,13 @@ impl Context {
             Some(Neighbour { namespace, spec: &cell.spec, status: cell.status.as_ref()? })
         });
         let window = TimeDelta::seconds(cooldown_seconds(snapshot));
-        observe::unrest(&snapshot.cell, others, self.clock.now() - window)
+        observe::unrest(&snapshot.cell, others, &self.heartbeats.troubled(), self.clock.now() - window)
     }
 
-    /// Asks for the permits that a plan needs.
-    fn permitted(&self, snapshot: &Snapshot, plan: &Plan) -> Result<(), Duration> {
-        let now = self.clock.monotonic();
+    /// Whether the agents that a plan takes for dead in a storm may be the ones that try.
+    fn may_try(&self, snapshot: &Snapshot, plan: &Plan) -> bool {
         let cooldown = Duration::from_secs(cooldown_seconds(snapshot).unsigned_abs());
-        self.permits.canaries(&plan.canaries, cooldown, now)?;
-        let revives = |action: &Action| matches!(action, Action::Delete { why: Why::Succeed, .. });
-        if plan.actions.iter().any(revives) { self.permits.revival(now) } else { Ok(()) }
+        self.permits.canaries(&plan.canaries, &snapshot.cell.uid, cooldown, self.clock.monotonic())
     }
 
     async fn carry_out(&self, snapshot: &Snapshot, version: &str, plan: Plan) -> Result<(), Failure> {

@@ -28,6 +28,17 @@ pub enum Judgement {
     Stalled,
 }
 
+impl Judgement {
+    /// Whether reports speak against the agent.
+    #[must_use]
+    pub fn is_trouble(self) -> bool {
+        match self {
+            Self::Stale | Self::Hung | Self::NeverBeat | Self::Stalled => true,
+            Self::Unknown | Self::Well | Self::LinkLost | Self::Busy => false,
+        }
+    }
+}
+
 /// Judges an agent by its reports.
 #[must_use]
 pub fn judge(pulse: &Pulse, terms: &EffectiveHeartbeat) -> Judgement {

@@ -116,8 +116,9 @@ fn status(
 
 /// Closes the incident of an agent that is alive again.
 fn returned(agent: &mut AgentStatus, before: Option<&AgentStatus>, incidents: &mut [Incident]) {
-    let was_alive = before.is_some_and(|before| before.state == AgentState::Alive);
-    if agent.state != AgentState::Alive || was_alive {
+    let ran = |before: &AgentStatus| matches!(before.state, AgentState::Alive | AgentState::Stale | AgentState::Dead);
+    let ran_before = before.is_some_and(|before| before.pod_uid == agent.pod_uid && ran(before));
+    if agent.state != AgentState::Alive || ran_before {
         return;
     }
     let Some(end) = &agent.last_end else { return };

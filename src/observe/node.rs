@@ -90,7 +90,7 @@ impl SlimNode {
         let ready = self.status.conditions.iter().find(|condition| condition.r#type == "Ready");
         let since = || ready.and_then(|ready| ready.last_transition_time.as_ref()).map(from_time).unwrap_or_default();
         Node {
-            not_ready: (!ready.is_some_and(|ready| ready.status == "True")).then(since),
+            not_ready: ready.is_none_or(|ready| ready.status != "True").then(since),
             out_of_service: self.spec.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE),
         }
     }

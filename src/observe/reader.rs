@@ -145,7 +145,7 @@ impl Reader {
         let reference = ObjectRef::new(name).within(&cell.namespace().unwrap_or_default());
         match (self.stores.policies.get(&reference), named) {
             (Some(policy), _) => match &policy.0 {
-                Ok(policy) => PolicySource::Found(name.into(), policy.spec.clone()),
+                Ok(policy) => PolicySource::Found(name.into(), Box::new(policy.spec.clone())),
                 Err(invalid) => PolicySource::Invalid(name.into(), invalid.error.clone()),
             },
             (None, Some(name)) => PolicySource::Missing(name.into()),

@@ -52,7 +52,7 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PolicySource {
     /// An AgentPolicy of this name.
-    Found(String, AgentPolicySpec),
+    Found(String, Box<AgentPolicySpec>),
     /// None is named and there is none called `default`.
     BuiltIn,
     /// The one that the mission names does not exist.

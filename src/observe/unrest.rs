@@ -1,6 +1,6 @@
 //! How many agents are in trouble at once, where an agent shares something with others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -58,9 +58,15 @@ pub struct Neighbour<'a> {
     pub status: &'a MissionCellStatus,
 }
 
-/// The scopes of a mission's agents, counted over all missions; a death counts that happened at `since` or later.
+/// The scopes of a mission's agents, counted over all missions; a death counts that happened at `since` or later, and a pod
+/// that reports now speak against (`troubled`, by UID), whether that is written down already or not.
 #[must_use]
-pub fn unrest<'a>(cell: &'a Cell, others: impl Iterator<Item = Neighbour<'a>>, since: DateTime<Utc>) -> Vec<Unrest> {
+pub fn unrest<'a>(
+    cell: &'a Cell,
+    others: impl Iterator<Item = Neighbour<'a>>,
+    troubled: &BTreeSet<String>,
+    since: DateTime<Utc>,
+) -> Vec<Unrest> {
     let own = Neighbour { namespace: &cell.namespace, spec: &cell.spec, status: &cell.status };
     let mut counts: BTreeMap<Scope, Unrest> = BTreeMap::new();
     for agent in &own.status.agents {
@@ -70,13 +76,14 @@ pub fn unrest<'a>(cell: &'a Cell, others: impl Iterator<Item = Neighbour<'a>>, s
     }
     for mission in others.chain([own]) {
         for agent in mission.status.agents.iter().filter(|agent| agent.attempt > 0 && agent.state != AgentState::Done) {
+            let is_troubled = agent.pod_uid.as_ref().is_some_and(|uid| troubled.contains(uid));
             for scope in scopes(&mission, agent) {
                 let Some(unrest) = counts.get_mut(&scope) else { continue };
                 let counts_here = |by_verdict: bool| by_verdict || scope != Scope::Fleet;
                 let end = agent.last_end.as_ref().filter(|end| end.outcome == Outcome::Died && counts_here(end.by_verdict()));
                 let died = end.map(|end| from_time(&end.at)).filter(|at| *at >= since);
                 unrest.agents += 1;
-                unrest.unhealthy += i64::from(died.is_some() || is_silent(agent));
+                unrest.unhealthy += i64::from(died.is_some() || is_silent(agent) || is_troubled);
                 unrest.last_death = unrest.last_death.max(died);
             }
         }

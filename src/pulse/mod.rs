@@ -80,6 +80,13 @@ pub async fn run(settings: Settings) -> std::io::Result<()> {
     if let Watched::Http(endpoint) = watched {
         doors.spawn(look_on(endpoint, Arc::clone(&state)));
     }
+    let ticked = Arc::clone(&state);
+    doors.spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            ticked.tick();
+        }
+    });
     doors.spawn(report::run(Link::new(folder), pace, state));
     match doors.join_next().await {
         // None ever returns: one that panicked ends the program, and the kubelet starts it again.

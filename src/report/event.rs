@@ -97,9 +97,9 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
             events.push(event("RevivalSuppressed", true, format!("{name} {said}"), agent));
         }
         Some(reason) if fresh && is_hold(agent.state, reason) => {
-            events.push(event("AgentHeld", true, format!("{name} waits ({reason}): {said}"), agent));
+            events.push(event("AgentHeld", true, format!("{name} is held ({reason}): {said}"), agent));
         }
-        Some(Reason::Stale) if fresh => events.push(event("AgentStale", true, format!("{name}: {said}"), agent)),
+        Some(Reason::Stale) if fresh => events.push(event("AgentStale", true, format!("{name} {said}"), agent)),
         Some(_) | None => {}
     }
     events

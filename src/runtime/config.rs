@@ -91,7 +91,6 @@ struct File {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[allow(clippy::struct_field_names, reason = "the keys, as in the Lease")]
 struct LeaderElection {
     lease_duration_seconds: i64,
     renew_deadline_seconds: i64,

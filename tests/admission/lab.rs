@@ -115,7 +115,7 @@ impl User {
     }
 
     pub async fn apply(&self, path: &str, body: Value) -> Answer {
-        let path = format!("{path}?fieldManager=admission-test");
+        let path = format!("{path}?fieldManager=admission-test&force=true");
         self.call(Method::PATCH, &path, "application/apply-patch+yaml", &body).await
     }
 

@@ -118,16 +118,13 @@ fn perform(world: &mut World, command: &str) {
             let pod = json!({ "metadata": { "name": name, "uid": name, "labels": labels }, "status": { "phase": "Running" } });
             world.pods.insert(name, pod);
         }
-        "seen" => {
-            // What the gateway knows: `seen AGENT {seen: Silent, silent: 70}`; what is not given is of a fresh report.
-            let uid = world.pods[&pod]["metadata"]["uid"].as_str().unwrap().to_owned();
-            let mut pulse = json!({ "age": 0, "reported": true, "ever_healthy": true, "seen": "Healthy", "silent": 0,
-                "unchanged": null, "busy": 0, "running": 0 });
-            let change: Value = yaml::from_str(rest).unwrap();
-            for (key, value) in change.as_object().unwrap() {
-                pulse[key] = value.clone();
+        // What the gateway knows: `seen AGENT {seen: Silent, silent: 70}`; what is not given is of a fresh report.
+        "seen" => see(world, &pod, rest),
+        "all-seen" => {
+            let report = command.strip_prefix("all-seen ").unwrap();
+            for pod in world.pods.keys().cloned().collect::<Vec<_>>() {
+                see(world, &pod, report);
             }
-            world.pulses.insert(uid, serde_json::from_value(pulse).unwrap());
         }
         "forget" => world.pulses.clear(),
         "node" => {
@@ -140,6 +137,17 @@ fn perform(world: &mut World, command: &str) {
         "delete-mission" => world.cell.metadata.deletion_timestamp = Some(lazarus::runtime::time::to_time(world.now)),
         _ => panic!("no such command: {command}"),
     }
+}
+
+fn see(world: &mut World, pod: &str, report: &str) {
+    let uid = world.pods[pod]["metadata"]["uid"].as_str().unwrap().to_owned();
+    let mut pulse = json!({ "age": 0, "reported": true, "ever_healthy": true, "seen": "Healthy", "silent": 0,
+        "unchanged": null, "busy": 0, "running": 0 });
+    let change: Value = yaml::from_str(report).unwrap();
+    for (key, value) in change.as_object().unwrap() {
+        pulse[key] = value.clone();
+    }
+    world.pulses.insert(uid, serde_json::from_value(pulse).unwrap());
 }
 
 fn settle(world: &mut World, out: &mut String) {

@@ -1,11 +1,11 @@
 //! A cluster of one mission: stores what is applied, and pods as JSON that a scripted kubelet changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::ResourceExt;
 use lazarus::api::{AgentPolicy, AgentPolicySpec, MissionCell, MissionCellStatus};
-use lazarus::decide::{Action, Plan, decide};
+use lazarus::decide::{Action, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
 use lazarus::observe::{Cell, Node, PolicySource, Pulse, Refusal, Snapshot};
 use lazarus::render;
@@ -50,7 +50,7 @@ impl World {
         let cell = &self.cell;
         let named = cell.spec.policy_ref.as_ref().map(|reference| reference.name.clone());
         let policy = match (&self.policy, named) {
-            (Some(policy), _) => PolicySource::Found(policy.name_any(), policy.spec.clone()),
+            (Some(policy), _) => PolicySource::Found(policy.name_any(), Box::new(policy.spec.clone())),
             (None, Some(name)) => PolicySource::Missing(name),
             (None, None) => PolicySource::BuiltIn,
         };
@@ -74,8 +74,15 @@ impl World {
             unrest: Vec::new(),
         };
         let since = self.now - TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
-        snapshot.unrest = lazarus::observe::unrest(&snapshot.cell, std::iter::empty(), since);
+        snapshot.unrest = lazarus::observe::unrest(&snapshot.cell, std::iter::empty(), &self.troubled(&snapshot), since);
         snapshot
+    }
+
+    fn troubled(&self, snapshot: &Snapshot) -> BTreeSet<String> {
+        let trouble = |expected: &lazarus::decide::Expected| {
+            self.pulses.get(&expected.uid).is_some_and(|pulse| judge(pulse, &expected.terms).is_trouble())
+        };
+        lazarus::decide::expected(snapshot).into_iter().filter(trouble).map(|expected| expected.uid).collect()
     }
 
     pub fn plan(&self) -> Plan {

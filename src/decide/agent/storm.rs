@@ -5,6 +5,7 @@ use std::cell::Cell;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Look;
+use crate::api::conditions::Reason;
 use crate::api::{AgentState, AgentStatus, Outcome};
 use crate::observe::{Neighbour, Scope, Snapshot, Unrest, scopes};
 use crate::runtime::time::from_time;
@@ -101,6 +102,10 @@ fn is_on_its_way(snapshot: &Snapshot, agent: &AgentStatus, now: DateTime<Utc>) -
     let Some(end) = agent.last_end.as_ref().filter(|end| matches!(end.outcome, Outcome::Died | Outcome::Disrupted)) else {
         return false;
     };
+    // Nothing happens to it until a person acts.
+    if matches!(agent.reason, Some(Reason::RevivalSuppressed | Reason::AttemptsExhausted)) {
+        return false;
+    }
     let recent = |since: DateTime<Utc>| now < since + ON_ITS_WAY;
     if Some(&end.pod_uid) == agent.pod_uid.as_ref() {
         let pod = snapshot.pods.iter().find(|pod| pod.uid == end.pod_uid);

@@ -42,24 +42,25 @@ impl Look<'_> {
             Judgement::Unknown => Verdict::Shown(self.as_before(pod, shown)),
             Judgement::Well => Verdict::Shown(shown),
             Judgement::LinkLost => {
-                let evidence = format!("no report from its sidecar for {} s; the kubelet says that it runs", pulse.age);
+                let evidence = format!("is not heard of for {} s; the kubelet says that it runs", pulse.age);
                 Verdict::Shown(known(AgentState::Alive, Reason::LinkLost, "LinkLost", evidence))
             }
             Judgement::Busy => {
-                let evidence = format!("silent for {silent} s, and busy as it said");
+                let evidence = format!("is silent for {silent} s, and busy as it said");
                 Verdict::Shown(known(AgentState::Alive, Reason::Busy, "Busy", evidence))
             }
             Judgement::Stale => {
-                let evidence = format!("its sidecar sees it silent for {silent} s; dead after {} s", terms.dead_after_seconds);
+                let evidence =
+                    format!("is silent for {silent} s, as its sidecar sees it; dead after {} s", terms.dead_after_seconds);
                 Verdict::Shown(known(AgentState::Stale, Reason::Stale, "Stale", evidence))
             }
-            Judgement::Hung => self.dead(policy, pod, Reason::Hung, format!("its sidecar sees it silent for {silent} s")),
+            Judgement::Hung => self.dead(policy, pod, Reason::Hung, &format!("is silent for {silent} s, as its sidecar sees it")),
             Judgement::NeverBeat => {
-                self.dead(policy, pod, Reason::NeverBeat, format!("never seen well in {} s since it started", never(&pulse)))
+                self.dead(policy, pod, Reason::NeverBeat, &format!("was never seen well in {} s since it started", never(&pulse)))
             }
             Judgement::Stalled => {
                 let unchanged = pulse.unchanged.unwrap_or_default();
-                self.dead(policy, pod, Reason::Stalled, format!("cycle, task and status unchanged for {unchanged} s"))
+                self.dead(policy, pod, Reason::Stalled, &format!("has not changed cycle, task or status for {unchanged} s"))
             }
         }
     }
@@ -77,7 +78,7 @@ impl Look<'_> {
         Shown { state, reason, rule: rule(&verdict.rule), evidence: verdict.evidence.clone(), began, recheck_at: None }
     }
 
-    fn dead(&self, policy: &EffectivePolicy, pod: &Pod, cause: Reason, evidence: String) -> Verdict {
+    fn dead(&self, policy: &EffectivePolicy, pod: &Pod, cause: Reason, evidence: &str) -> Verdict {
         let started = match &pod.container {
             Container::Running(started) => *started,
             Container::Unknown | Container::Waiting(..) | Container::Ended { .. } => None,

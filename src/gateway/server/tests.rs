@@ -70,7 +70,9 @@ impl World {
     }
 
     fn enter(&self) {
-        self.ledger().enter(Uid::read(POD).unwrap(), 15, true, SystemClock.monotonic());
+        let mut ledger = self.ledger();
+        ledger.enter(Uid::read(POD).unwrap(), 15, true, SystemClock.monotonic());
+        ledger.open();
     }
 
     fn token(&self) -> String {
@@ -206,6 +208,7 @@ async fn a_demoted_replica_closes_every_connection_and_refuses_until_it_leads_ag
     }
     assert_eq!(world.ask("GET /health", None, "").await.body["leader"], false);
     world.lead();
+    assert_eq!(world.beat().await.code, 503, "not everybody who may report is entered yet");
     world.enter();
     assert_eq!(world.beat().await.code, 200);
 }

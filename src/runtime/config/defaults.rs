@@ -16,7 +16,6 @@ pub(super) struct Defaults {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[allow(clippy::struct_field_names, reason = "the keys, as in an AgentPolicy")]
 struct HeartbeatKeys {
     interval_seconds: i64,
     stale_after_seconds: i64,
