@@ -9,7 +9,7 @@ use lazarus::api::conditions::Reason;
 use lazarus::api::{AgentState, names};
 use lazarus::pulse::link::{Link, Trouble};
 
-use super::support::beats::{Way, asked, container, course, impatient, patient, posting, signal};
+use super::support::beats::{Way, asked, container, course, impatient, patient, posting, seen_well, signal};
 use super::support::stage::{CELL, soon};
 use super::support::{Mission, Stage, agent, lab, mission, operator, writes};
 
@@ -38,7 +38,9 @@ async fn a_killed_sidecar_comes_back_beside_its_living_agent() {
     stage.apply(&mission(CELL, [posting("scout"), asked("relay"), agent("scribe")])).await;
     all_alive(&stage).await;
     let before = names.map(|name| stage.look(|mission| pod(mission, name)));
-    before.iter().for_each(|pod| signal(pod, names::PULSE_CONTAINER, "SIGKILL"));
+    for pod in &before {
+        signal(pod, names::PULSE_CONTAINER, "SIGKILL");
+    }
     for (name, before) in names.into_iter().zip(&before) {
         let back = |mission: &Mission<'_>| {
             let pod = pod(mission, name);
@@ -50,8 +52,11 @@ async fn a_killed_sidecar_comes_back_beside_its_living_agent() {
         assert_eq!((after.uid(), agent_process(&after)), (before.uid(), agent_process(before)), "{name} does not notice");
     }
     // The new sidecars see as well as the old ones.
+    seen_well(&stage, "relay").await;
     stage.policy("default", impatient()).await;
-    ["scout", "relay"].iter().for_each(|name| stage.tell(name, "hang"));
+    for name in ["scout", "relay"] {
+        stage.tell(name, "hang");
+    }
     for name in ["scout", "relay"] {
         stage.until(&format!("{name} is seen hanging"), |mission| mission.alive(name, 2)).await;
         let course = course(&stage, CELL, name);

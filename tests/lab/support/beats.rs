@@ -48,11 +48,15 @@ pub fn watched(agent: AgentSpec, source: Source, port: Option<i64>) -> AgentSpec
     AgentSpec { heartbeat, termination_grace_period_seconds, ..agent }
 }
 
-/// Waits until the agent's sidecar must have seen it well: it looks each second, and the second step comes after six.
+/// Waits for two more steps of the agent, which are more than three seconds: its sidecar looks each second.
 pub async fn seen_well(stage: &Stage, agent: &str) {
     let pod = stage.pod(agent);
-    let log = ["logs", &pod, "-c", names::AGENT_CONTAINER];
-    soon("the agent is at work", async || stage.kubectl(&log).is_ok_and(|log| log.contains("step 2: working"))).await;
+    let steps = || {
+        let log = stage.kubectl(&["logs", &pod, "-c", names::AGENT_CONTAINER]).unwrap_or_default();
+        log.matches(": working").count()
+    };
+    let before = steps();
+    soon("the agent is at work", async || steps() >= before + 2).await;
 }
 
 /// What became of an agent, in order, such as `Stale/Stale #1 deaths 0`.
@@ -61,26 +65,26 @@ pub fn course(stage: &Stage, cell: &str, agent: &str) -> Vec<String> {
     let history = stage.look_at_all(|scene| scene.history.clone());
     for line in history.iter().filter(|line| line.starts_with(&format!("mission {cell} "))) {
         let agents = line.split_once('[').map_or("", |(_, agents)| agents.trim_end_matches(']'));
-        let Some(state) = agents.split(", ").find_map(|found| found.strip_prefix(&format!("{agent} "))) else { continue };
-        if course.last().is_none_or(|last| last != state) {
-            course.push(state.to_owned());
+        let Some(shown) = agents.split(", ").find_map(|found| found.strip_prefix(&format!("{agent} "))) else { continue };
+        if course.last().is_none_or(|last| last != shown) {
+            course.push(shown.to_owned());
         }
     }
     course
 }
 
 /// Fails unless the agent went through states that begin like this, in this order, whatever lay between.
-pub fn went(stage: &Stage, cell: &str, agent: &str, states: &[&str]) {
+pub fn went(stage: &Stage, cell: &str, agent: &str, through: &[&str]) {
     let course = course(stage, cell, agent);
     let mut rest = course.iter();
-    let missing = states.iter().find(|state| !rest.any(|found| found.starts_with(**state)));
-    assert!(missing.is_none(), "{agent} did not go through {states:?}, missing {missing:?}: {course:#?}");
+    let missing = through.iter().find(|state| !rest.any(|found| found.starts_with(**state)));
+    assert!(missing.is_none(), "{agent} did not go through {through:?}, missing {missing:?}: {course:#?}");
 }
 
 /// Fails if the agent was ever in a state that begins like this.
-pub fn never_was(stage: &Stage, cell: &str, agent: &str, state: &str) {
+pub fn never_was(stage: &Stage, cell: &str, agent: &str, wrong: &str) {
     let course = course(stage, cell, agent);
-    assert!(!course.iter().any(|found| found.starts_with(state)), "{agent} was {state}: {course:#?}");
+    assert!(!course.iter().any(|found| found.starts_with(wrong)), "{agent} was {wrong}: {course:#?}");
 }
 
 /// The state of a container of the pod, a sidecar's too.
