@@ -14,6 +14,10 @@ mod disruption;
 #[cfg(test)]
 mod edit;
 #[cfg(test)]
+mod heartbeat;
+#[cfg(test)]
+mod heartbeat_sidecar;
+#[cfg(test)]
 mod hold;
 #[cfg(test)]
 mod policy;

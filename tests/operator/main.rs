@@ -8,6 +8,8 @@ mod crash;
 #[cfg(test)]
 mod harm;
 #[cfg(test)]
+mod heartbeat;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod scale;
