@@ -31,7 +31,8 @@ impl Issuer {
     /// Makes a key of this name.
     pub fn new(id: &'static str) -> Result<Self> {
         let random = SystemRandom::new();
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|_| "no key can be made")?;
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|_| "no key can be made")?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
         let pair = pair.map_err(|_| "the key can't be used")?;
         Ok(Self { id, pair, random })

@@ -63,7 +63,8 @@ impl Outcome {
         let beats = count(self.record.micros.len() as u64);
         let (span, cpu) = (self.span.as_secs_f64(), self.cpu.as_secs_f64());
         let mib = |kib: u64| count(kib) / 1024.0;
-        let tried = |slow: bool| self.tried.iter().filter(move |(name, _)| name.starts_with("slow") == slow).map(|(_, count)| count);
+        let tried =
+            |slow: bool| self.tried.iter().filter(move |(name, _)| name.starts_with("slow") == slow).map(|(_, count)| count);
         BTreeMap::from([
             ("agents", count(self.agents as u64)),
             ("seconds", span),
