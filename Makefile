@@ -20,6 +20,7 @@ help: ## This list
 		'LAB_DIR=DIR       another lab than .lab; several can run side by side' \
 		'TESTS=WORDS       for unit and e2e: only tests with these words in their name' \
 		'CLUSTER=current   for demo: the current context of kubectl, with IMAGE=REGISTRY/NAME:TAG' \
+		'BENCH_SECONDS=N BENCH_AGENTS=N   for bench: how long each of its two runs is, and with how many agents' \
 		'SINCE=TIME NAMESPACE=PREFIX   for writes: what is counted, such as SINCE=2026-01-31T12:00:00Z'
 
 .PHONY: check
@@ -98,6 +99,10 @@ demo: ## Watch an agent die and come back, in the lab
 .PHONY: demo-down
 demo-down: ## Remove what the demo left running
 	@deploy/demo.sh down
+
+.PHONY: bench
+bench: ## The gateway under load and under attack, 11 minutes; shorter with BENCH_SECONDS=
+	cargo bench --locked --bench gateway
 
 .PHONY: writes
 writes: ## What the operator wrote to the lab's API server
