@@ -75,7 +75,7 @@ fn happen(fleet: &mut Fleet, dice: &mut Dice, hung: &mut BTreeSet<usize>) {
 /// How many agents hung and came back.
 fn history(seed: u64) -> usize {
     // Mostly small fleets, as they are soon simulated; in those of one node's few agents a storm is more likely.
-    let missions = if seed % 30 == 0 { MISSIONS } else { 1 + usize::try_from(seed % 3).unwrap() };
+    let missions = if seed.is_multiple_of(30) { MISSIONS } else { 1 + usize::try_from(seed % 3).unwrap() };
     let (mut fleet, mut dice, mut hung) = (Fleet::of(missions), Dice(seed), BTreeSet::new());
     while fleet.cluster.t < 600 {
         happen(&mut fleet, &mut dice, &mut hung);

@@ -66,7 +66,7 @@ pub struct Cluster {
 
 fn agent(mission: usize, agent: usize) -> AgentSpec {
     let source = [Source::Process, Source::Http, Source::Own][(mission + agent) % 3];
-    let http = (source == Source::Http).then(|| HttpSource { port: 80, path: None });
+    let http = (source == Source::Http).then_some(HttpSource { port: 80, path: None });
     AgentSpec {
         name: format!("a{agent}"),
         image: "i".into(),

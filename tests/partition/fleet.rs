@@ -144,7 +144,8 @@ impl Fleet {
     }
 
     pub fn check_well(&self) {
-        for agent in self.agents().filter(|agent| !self.is_well(*agent)) {
+        let unwell = self.agents().find(|agent| !self.is_well(*agent));
+        if let Some(agent) = unwell {
             panic!("{:?}", self.state(agent));
         }
         self.check();

@@ -138,7 +138,8 @@ fn container(options: &Options) -> Container {
         resources: Some(ResourceRequirements {
             requests: Some([("cpu", "50m"), ("memory", "64Mi")].map(quantity).into()),
             // No limit of the processor: a throttled leader misses its renewals.
-            limits: Some([("memory", "256Mi")].map(quantity).into()),
+            // 10,000 connections of agents take 230 MiB, and attackers beside them 80 more (`make bench`).
+            limits: Some([("memory", "512Mi")].map(quantity).into()),
             ..ResourceRequirements::default()
         }),
         security_context: Some(SecurityContext {
