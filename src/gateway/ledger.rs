@@ -166,12 +166,14 @@ impl Ledger {
         if entry.progress != progress {
             (entry.progress, entry.progressed) = (progress, now);
         }
+        // A sidecar that was started again has not heard what its agent told the one before.
+        let remembered = if beat.ever_healthy { 0 } else { entry.busy.saturating_sub(now.saturating_sub(entry.last)) };
         entry.last = now;
         entry.reported = true;
         entry.seen = beat.agent;
         entry.ever_healthy |= beat.ever_healthy || beat.agent == Seen::Healthy;
         entry.silent = if beat.agent == Seen::Silent { beat.silent_seconds } else { 0 };
-        entry.busy = beat.busy_seconds;
+        entry.busy = beat.busy_seconds.max(remembered);
         Ok(entry.interval)
     }
 

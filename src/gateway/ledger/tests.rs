@@ -103,6 +103,19 @@ fn time_that_runs_is_counted_from_what_this_replica_saw() {
 }
 
 #[test]
+fn a_sidecar_that_was_started_again_does_not_end_the_agents_busy_time() {
+    let (clock, mut ledger) = entered();
+    let busy = |ledger: &Ledger, clock: &ManualClock| ledger.pulse(UID, clock.monotonic()).unwrap().busy;
+    let silent = |busy_seconds, ever_healthy| Beat { busy_seconds, ever_healthy, ..beat(Seen::Silent) };
+    ledger.note(UID, &silent(600, true), clock.monotonic()).unwrap();
+    clock.advance(Duration::from_secs(100));
+    ledger.note(UID, &silent(0, false), clock.monotonic()).unwrap();
+    assert_eq!(busy(&ledger, &clock), 500, "the new sidecar was told nothing");
+    ledger.note(UID, &silent(0, true), clock.monotonic()).unwrap();
+    assert_eq!(busy(&ledger, &clock), 0, "it has heard from the agent");
+}
+
+#[test]
 fn missing_reports_are_counted_by_the_interval() {
     let (clock, mut ledger) = entered();
     let counts = |ledger: &Ledger, clock: &ManualClock| {
