@@ -39,9 +39,10 @@ pub struct Beat {
     /// State of the agent's provider, as the agent reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Seconds for which the agent has asked to be left alone, from now.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub busy_seconds: u32,
+    /// Seconds for which the agent has asked to be left alone, from now; absent while it has said nothing of that to this
+    /// sidecar, which may have been started later than the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_seconds: Option<u32>,
 }
 
 /// What the sidecar sees of the agent.
@@ -131,7 +132,7 @@ impl Beat {
             cycle: None,
             task: None,
             provider: None,
-            busy_seconds: 0,
+            busy_seconds: None,
         }
     }
 
@@ -174,7 +175,7 @@ mod tests {
         let body = r#"{"protocol":1,"agent":"Silent","silentSeconds":312,"status":"thinking","cycle":7,"task":"t-1","provider":"primary_dead","everHealthy":true,"busySeconds":60,"later":true}"#;
         let beat = Beat::read(body.as_bytes()).unwrap();
         assert_eq!((beat.agent, beat.silent_seconds, beat.cycle), (Seen::Silent, 312, Some(7)));
-        assert_eq!((beat.busy_seconds, beat.ever_healthy), (60, true));
+        assert_eq!((beat.busy_seconds, beat.ever_healthy), (Some(60), true));
         let least = Beat::read(br#"{"protocol":1,"agent":"Unobserved"}"#).unwrap();
         assert_eq!((least.silent_seconds, least.task), (0, None));
     }

@@ -7,8 +7,8 @@ use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::{EffectiveHeartbeat, MissionCell};
-use crate::decide::{Expected, Judgement, judge};
+use crate::api::MissionCell;
+use crate::decide::{Expected, Judgement, Terms, judge};
 use crate::gateway::ledger::{Ledger, Uid};
 use crate::observe::{Cell, Pulse};
 use crate::runtime::clock::Clock;
@@ -31,7 +31,7 @@ struct Mission {
 
 struct Agent {
     uid: Uid,
-    terms: EffectiveHeartbeat,
+    terms: Terms,
     /// What the mission was last woken for.
     judged: Judgement,
 }
@@ -54,7 +54,7 @@ impl Heartbeats {
         for Expected { uid, terms, running } in expected {
             // A pod whose UID is not one can't have a token that says so.
             let Some(uid) = Uid::read(uid) else { continue };
-            ledger.enter(uid, u32::try_from(terms.interval_seconds).unwrap_or(15), *running, now);
+            ledger.enter(uid, u32::try_from(terms.heartbeat.interval_seconds).unwrap_or(15), *running, now);
             let judged = old.iter().find(|agent| agent.uid == uid).map_or(Judgement::Unknown, |agent| agent.judged);
             agents.push(Agent { uid, terms: *terms, judged });
         }

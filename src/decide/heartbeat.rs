@@ -4,8 +4,8 @@
 
 use super::policy;
 use crate::api::beat::Seen;
-use crate::api::{AgentSpec, EffectiveHeartbeat};
-use crate::observe::{Container, Pulse, Snapshot};
+use crate::api::{AgentSpec, EffectiveHeartbeat, EffectivePolicy};
+use crate::observe::{Container, Pod, Pulse, Snapshot};
 
 /// What the reports about an agent say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,36 +41,68 @@ impl Judgement {
 
 /// Judges an agent by its reports.
 #[must_use]
-pub fn judge(pulse: &Pulse, terms: &EffectiveHeartbeat) -> Judgement {
+pub fn judge(pulse: &Pulse, terms: &Terms) -> Judgement {
+    let Terms { heartbeat, sidecar_restarted } = terms;
     let at_least = |seconds: u32, limit: i64| i64::from(seconds) >= limit;
     // Whatever the last report said, it is too old to act on.
-    if at_least(pulse.age, terms.stale_after_seconds) {
+    if at_least(pulse.age, heartbeat.stale_after_seconds) {
         return Judgement::LinkLost;
     }
     if !pulse.reported {
         return Judgement::Unknown;
     }
+    // A sidecar that was started beside a running agent, and a leader that is new, were not there when the agent said that
+    // it would be busy, or when it was well: until they hear of it, it is taken for busy.
+    let perhaps_busy = pulse.busy.map_or(*sidecar_restarted, |busy| busy > 0);
+    let spared = |seconds: u32| perhaps_busy && !at_least(seconds, heartbeat.max_busy_seconds);
     match pulse.seen {
         Seen::Unobserved => Judgement::Well,
         Seen::Healthy => {
-            let stalls = terms.stalled_after_seconds > 0;
-            let stalled = stalls && pulse.unchanged.is_some_and(|unchanged| at_least(unchanged, terms.stalled_after_seconds));
-            if stalled { Judgement::Stalled } else { Judgement::Well }
-        }
-        Seen::Silent => {
-            if !pulse.ever_healthy {
-                // Both spans: the sidecar also waits while the agent's image is pulled, and this replica may be new.
-                let over = at_least(pulse.running.min(pulse.silent), terms.startup_grace_seconds);
-                return if over { Judgement::NeverBeat } else { Judgement::Well };
+            let stalls = heartbeat.stalled_after_seconds > 0;
+            match pulse.unchanged.filter(|unchanged| stalls && at_least(*unchanged, heartbeat.stalled_after_seconds)) {
+                None => Judgement::Well,
+                Some(unchanged) if spared(unchanged) => Judgement::Busy,
+                Some(_) => Judgement::Stalled,
             }
-            let busy = pulse.busy > 0 && !at_least(pulse.silent, terms.max_busy_seconds);
+        }
+        Seen::Silent if !pulse.ever_healthy => {
+            // Both spans: the sidecar also waits while the agent's image is pulled, and this replica may be new.
+            let waited = pulse.running.min(pulse.silent);
             match () {
-                () if !at_least(pulse.silent, terms.stale_after_seconds) => Judgement::Well,
-                () if busy => Judgement::Busy,
-                () if at_least(pulse.silent, terms.dead_after_seconds) => Judgement::Hung,
-                () => Judgement::Stale,
+                () if !at_least(waited, heartbeat.startup_grace_seconds) => Judgement::Well,
+                () if spared(waited) => Judgement::Busy,
+                () => Judgement::NeverBeat,
             }
         }
+        Seen::Silent => match () {
+            () if !at_least(pulse.silent, heartbeat.stale_after_seconds) => Judgement::Well,
+            () if spared(pulse.silent) => Judgement::Busy,
+            () if at_least(pulse.silent, heartbeat.dead_after_seconds) => Judgement::Hung,
+            () => Judgement::Stale,
+        },
+    }
+}
+
+/// How one incarnation is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The policy's limits, with the agent's own.
+    pub heartbeat: EffectiveHeartbeat,
+    /// Whether the sidecar was started beside the running agent, so that it has not heard all that the agent said.
+    pub sidecar_restarted: bool,
+}
+
+impl Terms {
+    /// The terms of an agent in this pod.
+    #[must_use]
+    pub(super) fn of(policy: &EffectivePolicy, spec: &AgentSpec, pod: &Pod) -> Self {
+        let began = pod.sidecar.as_ref().and_then(|sidecar| sidecar.running);
+        let sidecar_restarted = match (&pod.container, began) {
+            // The first sidecar was there before the agent.
+            (Container::Running(Some(agent)), Some(sidecar)) => sidecar > *agent,
+            (Container::Running(_) | Container::Unknown | Container::Waiting(..) | Container::Ended { .. }, _) => false,
+        };
+        Self { heartbeat: policy::heartbeat(policy, spec), sidecar_restarted }
     }
 }
 
@@ -80,7 +112,7 @@ pub struct Expected {
     /// UID of its pod.
     pub uid: String,
     /// How it is judged.
-    pub terms: EffectiveHeartbeat,
+    pub terms: Terms,
     /// Whether the agent's container runs.
     pub running: bool,
 }
@@ -108,7 +140,7 @@ pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
         let running = matches!(pod.container, Container::Running(_));
         (may_run && pod.sidecar.is_some()).then(|| Expected {
             uid: pod.uid.clone(),
-            terms: policy::heartbeat(&policy, spec),
+            terms: Terms::of(&policy, spec, pod),
             running,
         })
     };

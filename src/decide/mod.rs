@@ -20,7 +20,7 @@ use crate::api::MissionCellStatus;
 use crate::observe::{Scope, Snapshot};
 
 pub use agent::Why;
-pub use heartbeat::{Expected, Judgement, cooldown_seconds, expected, judge};
+pub use heartbeat::{Expected, Judgement, Terms, cooldown_seconds, expected, judge};
 pub use template::hash as template_hash;
 
 /// What to do now, and when to look again.

@@ -69,7 +69,7 @@ struct Entry {
     interval: u32,
     last: u32,
     silent: u32,
-    busy: u32,
+    busy: Option<u32>,
     progress: Option<u64>,
     progressed: u32,
     running: Option<u32>,
@@ -103,7 +103,7 @@ impl Ledger {
             interval,
             last: now,
             silent: 0,
-            busy: 0,
+            busy: None,
             progress: None,
             progressed: now,
             running: None,
@@ -167,13 +167,13 @@ impl Ledger {
             (entry.progress, entry.progressed) = (progress, now);
         }
         // A sidecar that was started again has not heard what its agent told the one before.
-        let remembered = if beat.ever_healthy { 0 } else { entry.busy.saturating_sub(now.saturating_sub(entry.last)) };
+        let remembered = entry.busy.map(|busy| busy.saturating_sub(now.saturating_sub(entry.last)));
         entry.last = now;
         entry.reported = true;
         entry.seen = beat.agent;
         entry.ever_healthy |= beat.ever_healthy || beat.agent == Seen::Healthy;
         entry.silent = if beat.agent == Seen::Silent { beat.silent_seconds } else { 0 };
-        entry.busy = beat.busy_seconds.max(remembered);
+        entry.busy = beat.busy_seconds.or(remembered);
         Ok(entry.interval)
     }
 
@@ -190,7 +190,7 @@ impl Ledger {
             seen: entry.seen,
             silent: entry.silent,
             unchanged: entry.progress.map(|_| now.saturating_sub(entry.progressed)),
-            busy: entry.busy.saturating_sub(age),
+            busy: entry.busy.map(|busy| busy.saturating_sub(age)),
             running: entry.running.map_or(0, |running| now.saturating_sub(running)),
         })
     }

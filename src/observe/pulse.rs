@@ -20,8 +20,8 @@ pub struct Pulse {
     pub silent: u32,
     /// How long cycle, task and status have not changed; `None`: the agent has never said any of them.
     pub unchanged: Option<u32>,
-    /// How long the agent still asks to be left alone.
-    pub busy: u32,
+    /// How long the agent still asks to be left alone; `None`: it has said nothing of that, as far as is remembered.
+    pub busy: Option<u32>,
     /// How long this replica has seen the agent's container running.
     pub running: u32,
 }

@@ -75,7 +75,7 @@ impl Sight {
             Source::Http(_) | Source::Own if self.well.is_some() && silence <= patience => Seen::Healthy,
             Source::Http(_) | Source::Own => Seen::Silent,
         };
-        let busy = self.busy_until.map_or(0, |until| whole_seconds(until.saturating_duration_since(now)));
+        let busy = self.busy_until.map(|until| whole_seconds(until.saturating_duration_since(now)));
         let Post { status, cycle, task, provider, busy_seconds: _ } = self.said.clone();
         Beat {
             protocol: PROTOCOL,

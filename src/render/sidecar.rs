@@ -41,7 +41,8 @@ pub(super) fn container(agent: &AgentSpec, image: &str) -> Container {
         }),
         resources: Some(ResourceRequirements {
             requests: Some([("cpu", "5m"), ("memory", "12Mi")].map(quantity).into()),
-            limits: Some([("memory", "32Mi")].map(quantity).into()),
+            // A quota on the processor refuses pods of which a container has no limit.
+            limits: Some([("cpu", "200m"), ("memory", "32Mi")].map(quantity).into()),
             ..ResourceRequirements::default()
         }),
         security_context: Some(SecurityContext {

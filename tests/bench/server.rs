@@ -12,7 +12,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use kube::Client;
 use lazarus::api::{EffectiveHeartbeat, MissionCellSpec, MissionCellStatus, names};
 use lazarus::controllers::{Heartbeats, MissionRef};
-use lazarus::decide::{Expected, Judgement, judge};
+use lazarus::decide::{Expected, Judgement, Terms, judge};
 use lazarus::gateway::authority::Authority;
 use lazarus::gateway::identity::Identity;
 use lazarus::gateway::keys::Keyring;
@@ -134,7 +134,7 @@ async fn start(order: &Order, metrics: &Arc<Metrics>, noted: &Noted) -> Result<R
 }
 
 /// Scans as the controller does, and looks at every mission it would wake: only those can have a new verdict.
-async fn scan(heartbeats: Heartbeats, mut woken: UnboundedReceiver<MissionRef>, terms: EffectiveHeartbeat, noted: Noted) {
+async fn scan(heartbeats: Heartbeats, mut woken: UnboundedReceiver<MissionRef>, terms: Terms, noted: Noted) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
@@ -154,15 +154,16 @@ async fn scan(heartbeats: Heartbeats, mut woken: UnboundedReceiver<MissionRef>, 
 }
 
 /// The defaults; and an agent whose cycle stays the same is dead, so that a lost report shows.
-fn terms(interval: u32) -> EffectiveHeartbeat {
-    EffectiveHeartbeat {
+fn terms(interval: u32) -> Terms {
+    let heartbeat = EffectiveHeartbeat {
         interval_seconds: interval.into(),
         stale_after_seconds: 60,
         dead_after_seconds: 300,
         startup_grace_seconds: 300,
         stalled_after_seconds: 60,
         max_busy_seconds: 1800,
-    }
+    };
+    Terms { heartbeat, sidecar_restarted: false }
 }
 
 fn cell(name: &str) -> Cell {

@@ -112,7 +112,7 @@ fn max_busy_seconds() {
     let found = differ("{maxBusySeconds: 500}", "{maxBusySeconds: 501}", |world| {
         seen(world, "a", |pulse| {
             silent(500)(pulse);
-            pulse.busy = 100;
+            pulse.busy = Some(100);
         });
     });
     assert_eq!(found, [is(AgentState::Dead, "Hung"), is(AgentState::Alive, "Busy")]);
@@ -124,7 +124,10 @@ fn interval_seconds() {
     let world = world(&["a"], "{heartbeat: {intervalSeconds: 200}}");
     let mut expected = lazarus::decide::expected(&world.snapshot());
     let terms = expected.pop().unwrap().terms;
-    assert_eq!((terms.interval_seconds, terms.stale_after_seconds, terms.dead_after_seconds), (200, 400, 401));
+    assert_eq!(
+        (terms.heartbeat.interval_seconds, terms.heartbeat.stale_after_seconds, terms.heartbeat.dead_after_seconds),
+        (200, 400, 401)
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::Look;
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, EffectivePolicy, LastEnd, Outcome, Revive};
-use crate::decide::heartbeat::{Judgement, judge};
+use crate::decide::heartbeat::{Judgement, Terms, judge};
 use crate::decide::phase::Shown;
 use crate::decide::policy;
 use crate::observe::{Container, Node, Pod, Pulse, Scope};
@@ -35,7 +35,7 @@ impl Look<'_> {
             return Verdict::Shown(shown);
         }
         let Some(policy) = self.policy else { return Verdict::Shown(shown) };
-        let terms = policy::heartbeat(policy, self.spec);
+        let terms = Terms::of(policy, self.spec, pod);
         let pulse = self.snapshot.pulses.get(&pod.uid).copied().unwrap_or_default();
         let silent = pulse.silent;
         match judge(&pulse, &terms) {
@@ -46,12 +46,17 @@ impl Look<'_> {
                 Verdict::Shown(known(AgentState::Alive, Reason::LinkLost, "LinkLost", evidence))
             }
             Judgement::Busy => {
-                let evidence = format!("is silent for {silent} s, and busy as it said");
+                let evidence = format!(
+                    "is silent or unchanged for {} s, and may be busy as it said",
+                    silent.max(pulse.unchanged.unwrap_or_default())
+                );
                 Verdict::Shown(known(AgentState::Alive, Reason::Busy, "Busy", evidence))
             }
             Judgement::Stale => {
-                let evidence =
-                    format!("is silent for {silent} s, as its sidecar sees it; dead after {} s", terms.dead_after_seconds);
+                let evidence = format!(
+                    "is silent for {silent} s, as its sidecar sees it; dead after {} s",
+                    terms.heartbeat.dead_after_seconds
+                );
                 Verdict::Shown(known(AgentState::Stale, Reason::Stale, "Stale", evidence))
             }
             Judgement::Hung => self.dead(policy, pod, Reason::Hung, &format!("is silent for {silent} s, as its sidecar sees it")),

@@ -93,26 +93,27 @@ fn progress_is_a_change_of_cycle_task_or_status() {
 #[test]
 fn time_that_runs_is_counted_from_what_this_replica_saw() {
     let (clock, mut ledger) = entered();
-    ledger.note(UID, &Beat { busy_seconds: 100, ..beat(Seen::Silent) }, clock.monotonic()).unwrap();
+    ledger.note(UID, &Beat { busy_seconds: Some(100), ..beat(Seen::Silent) }, clock.monotonic()).unwrap();
     clock.advance(Duration::from_secs(30));
     ledger.enter(UID, 15, true, clock.monotonic());
     clock.advance(Duration::from_secs(30));
     ledger.enter(UID, 15, true, clock.monotonic());
     let pulse = ledger.pulse(UID, clock.monotonic()).unwrap();
-    assert_eq!((pulse.running, pulse.busy), (30, 40));
+    assert_eq!((pulse.running, pulse.busy), (30, Some(40)));
 }
 
 #[test]
 fn a_sidecar_that_was_started_again_does_not_end_the_agents_busy_time() {
     let (clock, mut ledger) = entered();
     let busy = |ledger: &Ledger, clock: &ManualClock| ledger.pulse(UID, clock.monotonic()).unwrap().busy;
-    let silent = |busy_seconds, ever_healthy| Beat { busy_seconds, ever_healthy, ..beat(Seen::Silent) };
-    ledger.note(UID, &silent(600, true), clock.monotonic()).unwrap();
+    let silent = |busy_seconds| Beat { busy_seconds, ..beat(Seen::Silent) };
+    assert_eq!(busy(&ledger, &clock), None);
+    ledger.note(UID, &silent(Some(600)), clock.monotonic()).unwrap();
     clock.advance(Duration::from_secs(100));
-    ledger.note(UID, &silent(0, false), clock.monotonic()).unwrap();
-    assert_eq!(busy(&ledger, &clock), 500, "the new sidecar was told nothing");
-    ledger.note(UID, &silent(0, true), clock.monotonic()).unwrap();
-    assert_eq!(busy(&ledger, &clock), 0, "it has heard from the agent");
+    ledger.note(UID, &silent(None), clock.monotonic()).unwrap();
+    assert_eq!(busy(&ledger, &clock), Some(500), "the new sidecar was told nothing");
+    ledger.note(UID, &silent(Some(0)), clock.monotonic()).unwrap();
+    assert_eq!(busy(&ledger, &clock), Some(0), "the agent says that it is done");
 }
 
 #[test]

@@ -56,6 +56,12 @@ fn operator() -> ClusterRole {
         // Whether an agent's node is well.
         rule("", ["nodes"], ["list", "watch"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),
+        // The keys that the sidecars' tokens are signed with. Most clusters let every ServiceAccount read them; some don't.
+        PolicyRule {
+            non_resource_urls: Some(words(["/.well-known/openid-configuration", "/openid/v1/jwks"])),
+            verbs: words(["get"]),
+            ..PolicyRule::default()
+        },
         // Tells a mission's namespace where the gateway is. Server-side apply names the object, so `create` has a name too.
         named(rule("", ["configmaps"], ["get", "create", "patch"]), [GATEWAY]),
     ];
