@@ -172,8 +172,8 @@ impl Forger {
                 let field = ["silentSeconds", "busySeconds", "cycle", "protocol"][dice.below(4)];
                 let giant = ["-1", "1e999", "36893488147419103232", "1.5", "\"1\"", "null", "[]"][dice.below(7)];
                 let start = if field == "protocol" { "" } else { r#""protocol":1,"# };
-                // An unset number may be null.
-                let null = field == "cycle" && giant == "null";
+                // A number that may be left out may be null.
+                let null = ["cycle", "busySeconds"].contains(&field) && giant == "null";
                 let text = format!(r#"{{{start}"agent":"Healthy","{field}":{giant}}}"#);
                 if null { None } else { body("a giant number", text.into_bytes()) }
             }
