@@ -52,8 +52,8 @@ pub fn judge(pulse: &Pulse, terms: &Terms) -> Judgement {
         return Judgement::Unknown;
     }
     // A sidecar that was started beside a running agent, and a leader that is new, were not there when the agent said that
-    // it would be busy, or when it was well: until they hear of it, it is taken for busy.
-    let perhaps_busy = pulse.busy.map_or(*sidecar_restarted, |busy| busy > 0);
+    // it would be busy, or when it was well: until the agent is heard again, it is taken for busy.
+    let perhaps_busy = pulse.busy.map_or(*sidecar_restarted && !pulse.heard, |busy| busy > 0);
     let spared = |seconds: u32| perhaps_busy && !at_least(seconds, heartbeat.max_busy_seconds);
     match pulse.seen {
         Seen::Unobserved => Judgement::Well,

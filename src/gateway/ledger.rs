@@ -77,6 +77,7 @@ struct Entry {
     tokens: u8,
     seen: Seen,
     reported: bool,
+    heard: bool,
     ever_healthy: bool,
 }
 
@@ -111,6 +112,7 @@ impl Ledger {
             tokens: BURST,
             seen: Seen::Unobserved,
             reported: false,
+            heard: false,
             ever_healthy: false,
         });
         entry.interval = interval;
@@ -171,7 +173,8 @@ impl Ledger {
         entry.last = now;
         entry.reported = true;
         entry.seen = beat.agent;
-        entry.ever_healthy |= beat.ever_healthy || beat.agent == Seen::Healthy;
+        entry.heard = beat.ever_healthy || beat.agent == Seen::Healthy;
+        entry.ever_healthy |= entry.heard;
         entry.silent = if beat.agent == Seen::Silent { beat.silent_seconds } else { 0 };
         entry.busy = beat.busy_seconds.or(remembered);
         Ok(entry.interval)
@@ -187,6 +190,7 @@ impl Ledger {
             age,
             reported: entry.reported,
             ever_healthy: entry.ever_healthy,
+            heard: entry.heard,
             seen: entry.seen,
             silent: entry.silent,
             unchanged: entry.progress.map(|_| now.saturating_sub(entry.progressed)),

@@ -14,6 +14,8 @@ pub struct Pulse {
     pub reported: bool,
     /// Whether its sidecar, or this replica, has ever seen it well.
     pub ever_healthy: bool,
+    /// Whether the sidecar that reports now has seen it well.
+    pub heard: bool,
     /// What the sidecar last saw.
     pub seen: Seen,
     /// How long the agent had been silent at the last report. It does not grow by itself: between reports nothing is known.

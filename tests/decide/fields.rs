@@ -45,7 +45,7 @@ fn settle(world: &mut World) {
 fn seen(world: &mut World, agent: &str, change: impl FnOnce(&mut Pulse)) {
     let pod = world.pod_of(agent).unwrap();
     let uid = world.pods[&pod]["metadata"]["uid"].as_str().unwrap().to_owned();
-    let mut pulse = Pulse { reported: true, ever_healthy: true, ..Pulse::default() };
+    let mut pulse = Pulse { reported: true, ever_healthy: true, heard: true, ..Pulse::default() };
     change(&mut pulse);
     world.pulses.insert(uid, pulse);
     settle(world);

@@ -141,7 +141,7 @@ fn perform(world: &mut World, command: &str) {
 
 fn see(world: &mut World, pod: &str, report: &str) {
     let uid = world.pods[pod]["metadata"]["uid"].as_str().unwrap().to_owned();
-    let mut pulse = json!({ "age": 0, "reported": true, "ever_healthy": true, "seen": "Healthy", "silent": 0,
+    let mut pulse = json!({ "age": 0, "reported": true, "ever_healthy": true, "heard": true, "seen": "Healthy", "silent": 0,
         "unchanged": null, "busy": null, "running": 0 });
     let change: Value = yaml::from_str(report).unwrap();
     for (key, value) in change.as_object().unwrap() {
