@@ -149,7 +149,7 @@ shows get pods
 step "One of them dies"
 pod=$(k get missioncell "$mission" -o "jsonpath={$(of_victim podName)}")
 say "The $victim is told to crash. Its process ends with exit code 1."
-shows exec "$pod" -- /lazarus demo-agent tell crash || true
+shows exec "$pod" -c agent -- /lazarus demo-agent tell crash || true
 until_it_says "$(of_victim reason)" Backoff
 say "${red}The $victim is dead.$plain Two of three agents are alive, and the mission says so:"
 shows get missioncells
@@ -168,7 +168,7 @@ step "Over to you"
 say "The mission goes on. Things to try:" ""
 say "  $shown get missioncells -n $namespace -w" \
 	"      watch, while in another terminal you" \
-	"  $shown exec -n $namespace \$($shown get pod -n $namespace -l lazarus-pit.io/agent=captain -o name) -- /lazarus demo-agent tell crash" \
+	"  $shown exec -n $namespace \$($shown get pod -n $namespace -l lazarus-pit.io/agent=captain -o name) -c agent -- /lazarus demo-agent tell crash" \
 	"      kill the captain (hang instead of crash: it only looks alive)" \
 	"  $shown delete pod -n $namespace -l lazarus-pit.io/agent=watcher" \
 	"      take a pod away: that is no death, and costs no attempt" \
