@@ -12,6 +12,10 @@ use super::quantity::Amount;
 /// One agent: what runs, and how it is treated.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "!has(self.substitutes) || self.substitutes.all(name, name != self.name && self.substitutes.exists_one(other, other == name))",
+    "`substitutes` must name other agents, each once"
+))]
 pub struct AgentSpec {
     /// Name of the agent within the mission: at most 20 small letters, digits and `-`, starting with a letter.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
@@ -67,8 +71,9 @@ pub struct AgentSpec {
     /// How the agent is seen to be well, and when it is taken for dead. Absent: only the end of its process counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<AgentHeartbeat>,
-    /// What is done when this agent dies: `Always` brings it back, within the limits of the policy's `restart`; `Never`
-    /// only reports it. Comes before the mission's and the policy's value.
+    /// What is done when this agent dies: `Always` brings it back, within the limits of the policy's `restart`; `Ask` waits for
+    /// a person; `Never` only reports it. Comes before the mission's and the policy's value, but not before the policy's
+    /// `minimumGate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
     /// What exit code 0 means, and whether the mission needs the agent. `Required`: done, and the mission succeeds when all
@@ -76,6 +81,14 @@ pub struct AgentSpec {
     /// does, so any exit is a death. Absent: `Required`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
+    /// Agents of this mission that may take over this one's part when it can't be brought back, the best first. Comes before
+    /// the policy's `substitutions`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$")))]
+    pub substitutes: Option<Vec<String>>,
+    /// Whether the agent is started only when it takes over the part of another one. Absent: it isn't a standby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<bool>,
 }
 
 /// How an agent is seen to be well, and when it is taken for dead.

@@ -18,34 +18,133 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "Says how the deaths of agents are handled. A MissionCell names one in `spec.policyRef`; without that, the AgentPolicy called `default` in the mission's namespace applies, if there is one.",
     printcolumn = r#"{"name":"Revive","type":"string","jsonPath":".spec.revive","description":"What is done about a dead agent"}"#,
-    printcolumn = r#"{"name":"Attempts","type":"integer","jsonPath":".spec.restart.maxAttempts","description":"Restarts in a row before an agent is given up"}"#,
+    printcolumn = r#"{"name":"Attempts","type":"integer","jsonPath":".spec.restart.maxAttempts","description":"Restarts in a row, after which onExhausted applies"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = super::schema::tidy)]
 pub struct AgentPolicySpec {
-    /// What is done about a dead agent: `Always` brings it back, within the limits of `restart`; `Never` only
-    /// reports it. Absent: the operator's default, `Never` unless configured otherwise.
+    /// What is done about a dead agent: `Always` brings it back, within the limits of `restart`; `Ask` makes a
+    /// RevivalRequest and waits for a person; `Never` only reports it. Absent: the operator's default, `Ask` unless
+    /// configured otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
+    /// No mission and no agent is treated more freely than this, whatever it says itself: `Always` limits nothing, `Ask`
+    /// turns `Always` into `Ask`, `Never` turns everything into `Never`. Absent: the operator's default, `Always` unless
+    /// configured otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_gate: Option<Revive>,
+    /// What is done about an agent whose pod or node was taken away: `Recreate` makes it anew, which uses no attempt and asks
+    /// nobody; `Ask` makes a RevivalRequest. Default `Recreate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disruption: Option<Disruption>,
     /// How agents that report are judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
     /// How often and how fast a dead agent is restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
+    /// What is done when a restart is no longer possible under `revive: Always`: `Ask` makes a RevivalRequest; `Substitute`
+    /// gives the agent's part to its first substitute that is there, and asks if there is none; `Abandon` leaves it dead
+    /// until its spec changes. Default `Ask`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exhausted: Option<OnExhausted>,
+    /// Substitutes for agents that name none themselves. Names that a mission doesn't have are passed over there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["agent".into()]))]
+    pub substitutions: Option<Vec<Substitution>>,
     /// What keeps one trouble of many agents from becoming many restarts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storm: Option<Storm>,
+    /// How people are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
-/// What is done about a dead agent.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+/// What is done about a dead agent, from the freest to the strictest.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Revive {
     /// Brought back, within the limits of `restart`.
     Always,
+    /// Brought back when a person approves.
+    Ask,
     /// Reported and left dead.
     Never,
+}
+
+/// What is done about an agent whose pod or node was taken away.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disruption {
+    /// Made anew, without an attempt and without asking.
+    #[default]
+    Recreate,
+    /// Made anew when a person approves.
+    Ask,
+}
+
+/// What is done when a restart is no longer possible.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExhausted {
+    /// A person decides.
+    #[default]
+    Ask,
+    /// The first substitute that is there takes over; where there is none, a person decides.
+    Substitute,
+    /// It stays dead until its spec changes.
+    Abandon,
+}
+
+/// Who may take over an agent's part.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Substitution {
+    /// The agent that is dead.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub agent: String,
+    /// Agents that may take over its part, the best first, 1 to 8.
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$")))]
+    pub candidates: Vec<String>,
+}
+
+/// How people are asked.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "!has(self.onTimeout) || self.onTimeout == 'Wait' || (has(self.timeoutSeconds) && self.timeoutSeconds > 0)",
+    "`onTimeout` other than `Wait` needs `timeoutSeconds` greater than 0: set it, or leave `onTimeout` out"
+))]
+pub struct Approval {
+    /// Seconds, 0 to 2592000, after which a RevivalRequest that nobody has decided expires; 0: never. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_592_000))]
+    pub timeout_seconds: Option<i64>,
+    /// What follows then: `Wait` only says that it is overdue; `Deny` leaves the agent dead; `Revive` brings it back;
+    /// `Substitute` gives its part to the first substitute that is there, and brings it back if there is none. Default `Wait`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<OnTimeout>,
+    /// How many different people must approve the same option, 1 to 8. One that denies is enough to deny. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 8))]
+    pub quorum: Option<i64>,
+    /// Seconds, 0 to 31536000, for which a RevivalRequest is kept after it was decided. Default 604800.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31_536_000))]
+    pub retain_seconds: Option<i64>,
+}
+
+/// What follows when nobody decides in time.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// It waits on, and is overdue.
+    #[default]
+    Wait,
+    /// The agent stays dead.
+    Deny,
+    /// The agent is brought back.
+    Revive,
+    /// The first substitute that is there takes over; where there is none, the agent is brought back.
+    Substitute,
 }
 
 /// How agents that report are judged. Only what the sidecar sees of its agent counts, never the silence of the network.
@@ -86,6 +185,11 @@ pub struct Heartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86_400))]
     pub max_busy_seconds: Option<i64>,
+    /// An agent of which nothing was heard for this many seconds, 0 to 604800, while the kubelet says that it runs, is put
+    /// before a person as a RevivalRequest; nothing is ever done to it by itself. 0: never. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 604_800))]
+    pub unreachable_after_seconds: Option<i64>,
 }
 
 /// What keeps one trouble of many agents from becoming many restarts.
@@ -119,7 +223,7 @@ pub struct Storm {
     "`backoffSeconds` must not be greater than `maxBackoffSeconds`: lower the first or raise the second"
 ))]
 pub struct Restart {
-    /// Deaths in a row that are followed by a restart, 0 to 100; at the next death the agent is given up. Default 3.
+    /// Deaths in a row that are followed by a restart, 0 to 100; at the next death `onExhausted` applies. Default 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_attempts: Option<i64>,

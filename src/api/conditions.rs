@@ -43,6 +43,29 @@ words! {
         Reconciling = "The operator is bringing the mission to the state of its spec. Present only while true.",
         Stalled = "Nothing more happens until a person acts. Present only while true.",
         Succeeded = "All required agents did their work. Present only while true.",
+        ApprovalPending = "A person is asked about dead agents: see the mission's RevivalRequests. Present only while true.",
+    }
+
+    /// Types of a RevivalRequest's conditions. Those that don't hold are not there.
+    RequestCondition {
+        Pending = "Nobody has decided yet, or not enough people.",
+        Approved = "It was approved, by people or by `onTimeout`, and is being carried out.",
+        Denied = "It was denied, by a person or by `onTimeout`: the agents stay dead.",
+        Expired = "Nobody decided in time, and `onTimeout` decided instead.",
+        Superseded = "There is nothing left to decide: the agents recovered, were removed, or another request was carried out.",
+        Executed = "What was approved is done.",
+    }
+
+    /// Reasons of a RevivalRequest's conditions.
+    RequestReason {
+        AwaitingDecision = "Nobody has decided yet.",
+        AwaitingQuorum = "Some people approved, but not as many as the quorum asks for the same option.",
+        Overdue = "The time is over and `onTimeout` is `Wait`: it can still be decided.",
+        ApprovalUnenforced = "The cluster lacks the admission policies that say who may approve, so no approval counts: install them anew.",
+        ByPerson = "People decided.",
+        ByTimeout = "Nobody decided in time: `onTimeout` of the policy decided.",
+        NothingToDecide = "None of the incarnations in it is dead any more and still the agent's last one.",
+        Done = "Every agent in it came back, or another agent took over its part.",
     }
 
     /// Reasons of conditions and of agents' states.
@@ -51,7 +74,12 @@ words! {
         Degraded = "Every agent that the mission needs is alive, but an optional one is not.",
         Starting = "Agents are being started.",
         MissionSucceeded = "All required agents did their work.",
-        MissionFailed = "A required agent used all its attempts and stays dead until its spec changes.",
+        MissionFailed = "A required agent stays dead: its attempts are used, or a person denied its revival.",
+        AwaitingApproval = "The agent is dead, and a person is asked what to do: see the mission's RevivalRequests.",
+        Denied = "A person, or `onTimeout`, denied the revival of the agent: it stays dead.",
+        Substituting = "The dead agent's pod is being removed, so that another agent can take over its part.",
+        Substituted = "Another agent has taken over the dead agent's part.",
+        Returning = "The agent comes back by a person's order; whoever holds its part gives it up first.",
         RevivalSuppressed = "An agent is dead and the policy says `Never`.",
         PolicyFound = "The policy was found, or none is named and the built-in one applies.",
         PolicyMissing = "The AgentPolicy in `spec.policyRef` does not exist: nothing is started or revived until it does.",
@@ -93,6 +121,10 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
             assert!(reason.meaning().ends_with('.'), "{reason}");
+        }
+        for condition in RequestCondition::ALL {
+            assert_eq!(serde_json::to_value(condition).unwrap(), condition.as_str());
+            assert!(condition.meaning().ends_with('.'), "{condition}");
         }
         for condition in ConditionType::ALL {
             assert_eq!(serde_json::to_value(condition).unwrap(), condition.as_str());

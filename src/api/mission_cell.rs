@@ -30,6 +30,7 @@ use super::status::MissionCellStatus;
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why"}"#,
     printcolumn = r#"{"name":"Agents","type":"string","jsonPath":".status.counts.summary","description":"Agents alive, of those that should be"}"#,
     printcolumn = r#"{"name":"Revived","type":"integer","jsonPath":".status.counts.revived","description":"Agents brought back since the mission began"}"#,
+    printcolumn = r#"{"name":"Asks","type":"integer","jsonPath":".status.counts.asks","description":"Agents about which a person is asked"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Policy","type":"string","priority":1,"jsonPath":".status.effectivePolicy.source","description":"Where the policy comes from"}"#,
     printcolumn = r#"{"name":"Next","type":"string","priority":1,"jsonPath":".status.nextAction.what","description":"What the operator will do next by itself"}"#,
@@ -46,7 +47,8 @@ pub struct MissionCellSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_ref: Option<ObjectName>,
     /// What is done about a dead agent of this mission: `Always` brings it back, within the limits of the policy's
-    /// `restart`; `Never` only reports it. Comes before the policy's value.
+    /// `restart`; `Ask` waits for a person; `Never` only reports it. Comes before the policy's value, but not before its
+    /// `minimumGate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
     /// Secrets of the mission's namespace with the credentials for the agents' images.

@@ -1,12 +1,14 @@
-//! The kinds `MissionCell` and `AgentPolicy`, and the only place where their names, reasons and labels are spelled.
+//! The kinds `MissionCell`, `AgentPolicy` and `RevivalRequest`, and the only place where their names, reasons and labels are spelled.
 
 mod agent;
 mod agent_policy;
 pub mod beat;
 pub mod conditions;
+mod effective;
 mod mission_cell;
 pub mod names;
 pub mod quantity;
+mod revival_request;
 mod schema;
 mod status;
 
@@ -14,9 +16,15 @@ pub use agent::{
     AgentHeartbeat, AgentSpec, Completion, ConfigFile, EnvSource, EnvVar, HttpSource, KeyRef, Port, Protocol, Resources, Role,
     Source,
 };
-pub use agent_policy::{AgentPolicy, AgentPolicySpec, Heartbeat, Restart, Revive, Storm};
+pub use agent_policy::{
+    AgentPolicy, AgentPolicySpec, Approval, Disruption, Heartbeat, OnExhausted, OnTimeout, Restart, Revive, Storm, Substitution,
+};
+pub use effective::{EffectiveApproval, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm};
 pub use mission_cell::{MissionCell, MissionCellSpec, ObjectName};
+pub use revival_request::{
+    CellReference, Decision, DecisionVerdict, RequestIncident, RequestOption, RequestSummary, RequestVerb, RevivalRequest,
+    RevivalRequestSpec, RevivalRequestStatus,
+};
 pub use status::{
-    AgentState, AgentStatus, Counts, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm, Incident,
-    IncidentOutcome, LastEnd, MissionCellStatus, NextAction, Outcome, Verdict,
+    AgentState, AgentStatus, Counts, Incident, IncidentOutcome, LastEnd, MissionCellStatus, NextAction, Outcome, Ruling, Verdict,
 };

@@ -58,6 +58,13 @@ pub fn pod_name(cell: &str, cell_uid: &str, agent: &str, attempt: i64) -> String
     format!("{cell}-{agent}-{attempt}-{}", short_hash(&format!("{cell_uid}/{agent}"), 5))
 }
 
+/// Name of the RevivalRequest about deaths of one cause, of which `pod_uid` is the first: `<cell>-<hash>`, so that whoever asks
+/// again after a crash asks the same question.
+#[must_use]
+pub fn request_name(cell: &str, cell_uid: &str, cause: &str, pod_uid: &str) -> String {
+    format!("{cell}-{}", short_hash(&format!("{cell_uid}/{cause}/{pod_uid}"), 8))
+}
+
 /// The first `length` (at most 32) characters of a hash of `text`.
 #[must_use]
 pub fn short_hash(text: &str, length: usize) -> String {

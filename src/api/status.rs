@@ -7,8 +7,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::agent_policy::Revive;
 use super::conditions::Reason;
+use super::effective::EffectivePolicy;
+use super::revival_request::DecisionVerdict;
 
 /// What the operator knows and does about a mission.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -88,6 +89,16 @@ pub struct AgentStatus {
     /// How the last incarnation ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
+    /// What a person, or the policy's `onTimeout`, decided about the dead incarnation. Written before it is acted on, so that
+    /// it is acted on once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
+    /// The agent that has taken over this one's part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// Agents whose parts this one has taken over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
     /// The rule that decided this state, and its evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -111,6 +122,28 @@ pub enum AgentState {
     Waiting,
     /// Did its work, or was stopped because the mission succeeded.
     Done,
+    /// Is not started: it waits to take over another agent's part.
+    Standby,
+}
+
+/// What was decided about a dead incarnation.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Ruling {
+    /// Name of the RevivalRequest.
+    pub request: String,
+    /// UID of the pod that died.
+    #[serde(rename = "podUID")]
+    pub pod_uid: String,
+    /// What was decided.
+    pub verdict: DecisionVerdict,
+    /// What is to be done: `Revive`, `Substitute` (the first one that is there) or `Substitute/<agent>`. Absent after a `Deny`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
+    /// Who decided, such as `k8s:alice`; `timeout` where nobody did in time.
+    pub by: String,
+    /// When the operator took note of it.
+    pub at: Time,
 }
 
 /// How an incarnation ended.
@@ -185,7 +218,7 @@ pub struct Verdict {
 /// What the operator will do next by itself.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct NextAction {
-    /// What: `Restart`, `Recreate`, `Replace` or `Create`.
+    /// What: `Restart`, `Recreate`, `Replace`, `Create`, `Substitute` or `Ask`.
     pub what: Cow<'static, str>,
     /// The agent it is about.
     pub agent: String,
@@ -232,6 +265,10 @@ pub enum IncidentOutcome {
     GivenUp,
     /// The policy says `Never`: the agent stays dead.
     Suppressed,
+    /// A person decided that the agent stays dead.
+    Denied,
+    /// Another agent took over its part.
+    Substituted,
     /// The next end of the agent came before it was seen alive again.
     Superseded,
 }
@@ -239,75 +276,15 @@ pub enum IncidentOutcome {
 /// Numbers of agents.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Agents in the spec.
+    /// Agents that should be alive: those of the spec without the standbys that hold nothing.
     pub desired: i64,
     /// Agents that are alive.
     pub alive: i64,
     /// Agents brought back since the mission began.
     pub revived: i64,
+    /// Agents about which a person is asked.
+    #[serde(default)]
+    pub asks: i64,
     /// The first two as people write them, such as 2/3.
     pub summary: String,
-}
-
-/// A policy with every default filled in.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct EffectivePolicy {
-    /// Where it comes from: `AgentPolicy/<name>` or `BuiltIn`.
-    pub source: String,
-    /// What is done about a dead agent, unless the agent says otherwise.
-    pub revive: Revive,
-    /// How agents that report are judged, unless the agent says otherwise.
-    #[serde(default)]
-    pub heartbeat: EffectiveHeartbeat,
-    /// What keeps one trouble of many agents from becoming many restarts.
-    #[serde(default)]
-    pub storm: EffectiveStorm,
-    /// How often and how fast dead agents are restarted.
-    pub restart: EffectiveRestart,
-}
-
-/// How agents that report are judged, with every default filled in.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub struct EffectiveHeartbeat {
-    /// Seconds between two reports.
-    pub interval_seconds: i64,
-    /// Seconds of silence after which an agent is `Stale`.
-    pub stale_after_seconds: i64,
-    /// Seconds of silence after which an agent is dead.
-    pub dead_after_seconds: i64,
-    /// Seconds after its start in which an agent must be seen well.
-    pub startup_grace_seconds: i64,
-    /// Seconds without progress after which an agent is dead; 0: never.
-    pub stalled_after_seconds: i64,
-    /// Seconds of silence up to which an agent that says it is busy is left alone.
-    pub max_busy_seconds: i64,
-}
-
-/// What keeps one trouble of many agents from becoming many restarts, with every default filled in.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub struct EffectiveStorm {
-    /// Percentage of unhealthy agents from which on it is a storm.
-    pub max_unhealthy_percent: i64,
-    /// Fewest unhealthy agents that are a storm.
-    pub min_agents: i64,
-    /// Dead agents of the mission that may be on their way back at once.
-    pub max_in_flight: i64,
-    /// Seconds for which a death counts.
-    pub cooldown_seconds: i64,
-}
-
-/// How often and how fast dead agents are restarted, with every default filled in.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct EffectiveRestart {
-    /// Deaths in a row that are followed by a restart.
-    pub max_attempts: i64,
-    /// Seconds from the first death to the restart.
-    pub backoff_seconds: i64,
-    /// The longest wait between a death and the restart in seconds.
-    pub max_backoff_seconds: i64,
-    /// Seconds after which an agent that ran without dying has all its attempts again.
-    pub reset_after_seconds: i64,
 }

@@ -1,8 +1,8 @@
 //! The policy as it applies: built-in values, then the AgentPolicy's, then the mission's, then the agent's.
 
 use crate::api::{
-    AgentPolicySpec, AgentSpec, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm, Heartbeat, Restart,
-    Revive, Storm,
+    AgentPolicySpec, AgentSpec, Approval, EffectiveApproval, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart,
+    EffectiveStorm, Heartbeat, Restart, Revive, Storm,
 };
 use crate::observe::{PolicySource, Snapshot};
 
@@ -21,11 +21,19 @@ pub(super) fn built_in(snapshot: &Snapshot) -> EffectivePolicy {
 }
 
 fn resolved(snapshot: &Snapshot, source: String, policy: &AgentPolicySpec) -> EffectivePolicy {
-    let AgentPolicySpec { revive, heartbeat, restart, storm } = policy;
+    let AgentPolicySpec { revive, minimum_gate, disruption, heartbeat, restart, on_exhausted, substitutions, storm, approval } =
+        policy;
     let defaults = &snapshot.defaults;
+    let minimum_gate = minimum_gate.or(defaults.minimum_gate).unwrap_or(Revive::Always);
+    let revive = snapshot.cell.spec.revive.or(*revive).or(defaults.revive).unwrap_or(Revive::Ask);
     EffectivePolicy {
         source,
-        revive: snapshot.cell.spec.revive.or(*revive).or(defaults.revive).unwrap_or(Revive::Never),
+        revive: revive.max(minimum_gate),
+        minimum_gate,
+        disruption: disruption.or(defaults.disruption).unwrap_or_default(),
+        on_exhausted: on_exhausted.or(defaults.on_exhausted).unwrap_or_default(),
+        substitutions: substitutions.clone().or(defaults.substitutions.clone()).unwrap_or_default(),
+        approval: asked_by(approval.clone(), defaults.approval.clone()),
         heartbeat: judged_by(heartbeat.clone(), defaults.heartbeat.clone()),
         restart: restarted_by(restart.clone(), defaults.restart.clone()),
         storm: braked_by(storm.clone(), defaults.storm.clone()),
@@ -41,6 +49,7 @@ fn judged_by(policy: Option<Heartbeat>, defaults: Option<Heartbeat>) -> Effectiv
         startup_grace_seconds,
         stalled_after_seconds,
         max_busy_seconds,
+        unreachable_after_seconds,
     } = policy;
     consistent(EffectiveHeartbeat {
         interval_seconds: interval_seconds.or(defaults.interval_seconds).unwrap_or(15),
@@ -49,6 +58,7 @@ fn judged_by(policy: Option<Heartbeat>, defaults: Option<Heartbeat>) -> Effectiv
         startup_grace_seconds: startup_grace_seconds.or(defaults.startup_grace_seconds).unwrap_or(300),
         stalled_after_seconds: stalled_after_seconds.or(defaults.stalled_after_seconds).unwrap_or(0),
         max_busy_seconds: max_busy_seconds.or(defaults.max_busy_seconds).unwrap_or(1800),
+        unreachable_after_seconds: unreachable_after_seconds.or(defaults.unreachable_after_seconds).unwrap_or(0),
     })
 }
 
@@ -83,6 +93,17 @@ fn braked_by(policy: Option<Storm>, defaults: Option<Storm>) -> EffectiveStorm {
     }
 }
 
+fn asked_by(policy: Option<Approval>, defaults: Option<Approval>) -> EffectiveApproval {
+    let (policy, defaults) = (policy.unwrap_or_default(), defaults.unwrap_or_default());
+    let Approval { timeout_seconds, on_timeout, quorum, retain_seconds } = policy;
+    EffectiveApproval {
+        timeout_seconds: timeout_seconds.or(defaults.timeout_seconds).unwrap_or(0),
+        on_timeout: on_timeout.or(defaults.on_timeout).unwrap_or_default(),
+        quorum: quorum.or(defaults.quorum).unwrap_or(1),
+        retain_seconds: retain_seconds.or(defaults.retain_seconds).unwrap_or(604_800),
+    }
+}
+
 /// How one agent is judged.
 pub(super) fn heartbeat(policy: &EffectivePolicy, agent: &AgentSpec) -> EffectiveHeartbeat {
     let Some(own) = &agent.heartbeat else { return policy.heartbeat };
@@ -95,5 +116,11 @@ pub(super) fn heartbeat(policy: &EffectivePolicy, agent: &AgentSpec) -> Effectiv
 
 /// What is done about the death of one agent.
 pub(super) fn revive(policy: &EffectivePolicy, agent: &AgentSpec) -> Revive {
-    agent.revive.unwrap_or(policy.revive)
+    agent.revive.unwrap_or(policy.revive).max(policy.minimum_gate)
+}
+
+/// Who may take over an agent's part, the best first: its own list, else the policy's.
+pub(super) fn candidates<'a>(policy: &'a EffectivePolicy, agent: &'a AgentSpec) -> &'a [String] {
+    let by_policy = || policy.substitutions.iter().find(|substitution| substitution.agent == agent.name);
+    agent.substitutes.as_deref().or_else(|| by_policy().map(|found| found.candidates.as_slice())).unwrap_or_default()
 }

@@ -71,7 +71,7 @@ fn is_under_way(agent: &AgentStatus) -> bool {
     match agent.state {
         AgentState::Pending | AgentState::Starting => true,
         AgentState::Waiting => matches!(agent.reason, Some(Reason::Restarting | Reason::Recreating | Reason::Replacing)),
-        AgentState::Alive | AgentState::Stale | AgentState::Dead | AgentState::Done => false,
+        AgentState::Alive | AgentState::Stale | AgentState::Dead | AgentState::Done | AgentState::Standby => false,
     }
 }
 
@@ -158,7 +158,7 @@ fn counts(snapshot: &Snapshot, agents: &[AgentStatus]) -> Counts {
     let before =
         |agent: &AgentStatus| stored.agents.iter().find(|before| before.name == agent.name).map_or(0, |before| before.revived);
     let revived = counted + agents.iter().map(|agent| agent.revived - before(agent)).sum::<i64>();
-    Counts { desired, alive, revived, summary: format!("{alive}/{desired}") }
+    Counts { desired, alive, revived, asks: 0, summary: format!("{alive}/{desired}") }
 }
 
 /// The next thing that will happen: what has no time comes first, then the earliest.

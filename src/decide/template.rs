@@ -29,7 +29,7 @@ pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
         stale_after_seconds: None,
         dead_after_seconds: None,
     });
-    let agent = AgentSpec { revive: None, completion: None, heartbeat, ..agent.clone() };
+    let agent = AgentSpec { revive: None, completion: None, substitutes: None, standby: None, heartbeat, ..agent.clone() };
     let template = Template {
         agent,
         image_pull_secrets: cell.spec.image_pull_secrets.as_ref(),

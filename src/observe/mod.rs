@@ -9,5 +9,5 @@ mod unrest;
 
 pub use pulse::Pulse;
 pub use reader::{Error, Known, Reader, Stores};
-pub use snapshot::{Cell, Container, Node, Pod, PolicySource, Refusal, Sidecar, Snapshot};
+pub use snapshot::{Cell, Container, Node, Pod, PolicySource, Refusal, Request, Sidecar, Snapshot};
 pub use unrest::{Neighbour, Scope, Unrest, scopes, unrest};

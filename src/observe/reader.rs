@@ -130,7 +130,18 @@ impl Reader {
         };
         let nodes = self.nodes(&pods);
         let Known { refusals, pulses } = known;
-        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, nodes, pulses, refusals, unrest: Vec::new() }
+        Snapshot {
+            cell,
+            policy,
+            defaults: (*self.defaults).clone(),
+            pods,
+            nodes,
+            pulses,
+            refusals,
+            unrest: Vec::new(),
+            requests: Vec::new(),
+            unenforced: None,
+        }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Pulse, Unrest};
-use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus};
+use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
 
 /// Everything a decision about one mission depends on, apart from the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,29 @@ pub struct Snapshot {
     pub refusals: BTreeMap<String, Refusal>,
     /// What the mission's agents share with others, and how many are in trouble there.
     pub unrest: Vec<Unrest>,
+    /// The mission's RevivalRequests, the oldest first.
+    #[serde(default)]
+    pub requests: Vec<Request>,
+    /// What the cluster lacks to make sure that only those approve who may; while it lacks anything no approval counts.
+    #[serde(default)]
+    pub unenforced: Option<String>,
+}
+
+/// A RevivalRequest as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its resourceVersion: whoever writes its status must have seen all decisions.
+    pub version: String,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// What is asked.
+    pub spec: RevivalRequestSpec,
+    /// Answers, and where it stands.
+    pub status: RevivalRequestStatus,
 }
 
 /// A mission as it is stored.

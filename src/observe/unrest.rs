@@ -108,6 +108,11 @@ fn is_silent(agent: &AgentStatus) -> bool {
     match agent.state {
         AgentState::Stale => agent.reason != Some(Reason::NodeUncertain),
         AgentState::Dead => !ended,
-        AgentState::Pending | AgentState::Starting | AgentState::Alive | AgentState::Waiting | AgentState::Done => false,
+        AgentState::Pending
+        | AgentState::Starting
+        | AgentState::Alive
+        | AgentState::Waiting
+        | AgentState::Done
+        | AgentState::Standby => false,
     }
 }

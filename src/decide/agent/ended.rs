@@ -139,7 +139,7 @@ impl<'a> Look<'a> {
         let changed = end.template.as_ref().is_some_and(|template| *template != self.template);
         let at = from_time(&end.at);
         match policy::revive(policy, self.spec) {
-            Revive::Never => Sentence::Suppressed,
+            Revive::Never | Revive::Ask => Sentence::Suppressed,
             // What died was another program: its successor starts at once, with all attempts.
             Revive::Always if changed => Sentence::Restart(at),
             Revive::Always if self.old.deaths > policy.restart.max_attempts => Sentence::GivenUp,

@@ -50,7 +50,7 @@ impl Turn {
                     // Mended but not to be revived: whoever changed it has seen it.
                     (!mended || !stays).then_some(None)
                 }
-                AgentState::Alive | AgentState::Stale | AgentState::Dead | AgentState::Done => None,
+                AgentState::Alive | AgentState::Stale | AgentState::Dead | AgentState::Done | AgentState::Standby => None,
             };
             until.map(|until| Taken { by: agent.name.clone(), until })
         };

@@ -26,7 +26,12 @@ impl Look<'_> {
         let uncertain = match shown.state {
             AgentState::Alive => self.node_uncertain(pod, AgentState::Stale),
             AgentState::Starting => self.node_uncertain(pod, AgentState::Waiting),
-            AgentState::Pending | AgentState::Stale | AgentState::Waiting | AgentState::Dead | AgentState::Done => None,
+            AgentState::Pending
+            | AgentState::Stale
+            | AgentState::Waiting
+            | AgentState::Dead
+            | AgentState::Done
+            | AgentState::Standby => None,
         };
         if let Some(hold) = uncertain {
             return Verdict::Shown(hold);
@@ -97,7 +102,7 @@ impl Look<'_> {
         };
         // What is not brought back keeps its process, and lives again if it recovers: its end is not written down.
         match policy::revive(policy, self.spec) {
-            Revive::Never => return held(AgentState::Dead, Reason::RevivalSuppressed, "revive is Never"),
+            Revive::Never | Revive::Ask => return held(AgentState::Dead, Reason::RevivalSuppressed, "revive is Never"),
             Revive::Always if deaths >= policy.restart.max_attempts => {
                 let message = format!("restart.maxAttempts is {}", policy.restart.max_attempts);
                 return held(AgentState::Dead, Reason::AttemptsExhausted, &message);

@@ -4,12 +4,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 
 use super::labels;
-use crate::api::{AgentPolicy, MissionCell};
+use crate::api::{AgentPolicy, MissionCell, RevivalRequest};
 
-/// Both definitions, as `crds/` holds them.
+/// All definitions, as `crds/` holds them.
 #[must_use]
-pub fn crds() -> [CustomResourceDefinition; 2] {
-    [MissionCell::crd(), AgentPolicy::crd()].map(|mut crd| {
+pub fn crds() -> [CustomResourceDefinition; 3] {
+    [MissionCell::crd(), AgentPolicy::crd(), RevivalRequest::crd()].map(|mut crd| {
         crd.metadata.labels = Some(labels());
         crd
     })
