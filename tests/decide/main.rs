@@ -4,5 +4,6 @@
 
 mod fields;
 mod properties;
+mod revival_fields;
 mod transcript;
 mod world;
