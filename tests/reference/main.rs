@@ -16,6 +16,7 @@ const HEADER: &str = "<!-- Made from the sources by `make generate`: change thos
 fn pages() -> [(&'static str, String); 7] {
     [
         ("agentpolicy.md", kinds::agent_policy()),
+        ("revivalrequest.md", kinds::revival_request()),
         ("cli.md", command_line::page()),
         ("conditions.md", words::conditions()),
         ("configuration.md", configuration::page()),
