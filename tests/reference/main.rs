@@ -13,7 +13,7 @@ use std::path::Path;
 
 const HEADER: &str = "<!-- Made from the sources by `make generate`: change those. -->\n\n";
 
-fn pages() -> [(&'static str, String); 7] {
+fn pages() -> [(&'static str, String); 8] {
     [
         ("agentpolicy.md", kinds::agent_policy()),
         ("cli.md", command_line::page()),
@@ -22,6 +22,7 @@ fn pages() -> [(&'static str, String); 7] {
         ("events.md", words::events()),
         ("metrics.md", metrics::page()),
         ("missioncell.md", kinds::mission_cell()),
+        ("revivalrequest.md", kinds::revival_request()),
     ]
 }
 
