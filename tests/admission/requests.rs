@@ -183,6 +183,24 @@ async fn a_decision_is_ones_own_and_takes_the_verb() {
     alice.replace(&people.status("whole"), &whole).await.unwrap();
 }
 
+/// What the rules compute is bounded by the API server.
+#[tokio::test]
+#[ignore = "needs the lab: run make test"]
+async fn sixteen_people_may_say_all_they_can() {
+    let people = people("many").await;
+    people.operator.create(&people.all(), &request("ask")).await.unwrap();
+    let mut entries = Vec::new();
+    for number in 0..17 {
+        let user = format!("{}-{number}", "u".repeat(240));
+        let mut entry = decision(&user, "Deny");
+        entry["comment"] = json!("\u{fffd}".repeat(1024));
+        entry["via"] = json!("v".repeat(64));
+        entries.push(entry);
+        let answer = User::master(&user).await.merge(&people.status("ask"), json!({"status": {"decisions": entries}})).await;
+        assert_eq!(answer.is_ok(), number < 16, "{number}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs the lab: run make test"]
 async fn the_verb_may_be_given_for_one_request() {
@@ -233,7 +251,11 @@ async fn an_order_is_made_in_ones_own_name() {
         forged["spec"][field] = value;
         assert_refused(alice.create(&all, &forged).await, 403, says);
     }
-    alice.create(&all, &order("a", "alice")).await.unwrap();
+    // Decisions that come with the order are dropped.
+    let mut decided = order("a", "alice");
+    decided["status"] = json!({"decisions": [decision("bob", "Approve")]});
+    let made = alice.create(&all, &decided).await.unwrap();
+    assert_eq!(made.get("status"), None, "{made}");
     let mut nameless = order("b", "alice");
     nameless["metadata"] = json!({"generateName": "one-"});
     alice.create(&all, &nameless).await.unwrap();
