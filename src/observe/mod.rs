@@ -1,5 +1,6 @@
 //! From the cluster to a plain [`Snapshot`]: reads only, and no opinion.
 
+pub mod enforcement;
 pub mod node;
 pub mod pod;
 mod pulse;

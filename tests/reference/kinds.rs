@@ -19,7 +19,9 @@ pub fn agent_policy() -> String {
 }
 
 pub fn revival_request() -> String {
-    kind::<RevivalRequest>("How to answer one: [decide about dead agents](../how-to/decide-about-dead-agents.md).")
+    kind::<RevivalRequest>(
+        "How to answer one: [decide about dead agents](../how-to/decide-about-dead-agents.md). Who may: [approve revivals](../how-to/approve-revivals.md#who-may-approve).",
+    )
 }
 
 fn kind<K: CustomResourceExt + Resource<DynamicType = ()>>(links: &str) -> String {
