@@ -130,7 +130,11 @@ impl Context {
     }
 
     async fn steps(&self, cell: &MissionCell) -> Result<Requeue, Failure> {
-        let known = || Known { refusals: self.memory.refusals(&uid(cell)), pulses: self.heartbeats.pulses(&uid(cell)) };
+        let known = || Known {
+            refusals: self.memory.refusals(&uid(cell)),
+            pulses: self.heartbeats.pulses(&uid(cell)),
+            obstacle: self.gateway.as_ref().and_then(|gateway| gateway.obstacle(&cell.namespace().unwrap_or_default())),
+        };
         // The caches may lag behind: they tell that there is nothing to do, never what to do.
         let snapshot = self.reader.cached(cell, known());
         let cached = decide(&snapshot, self.clock.now());

@@ -9,10 +9,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 
-use super::Pulse;
 use super::node::SlimNode;
 use super::pod::SlimPod;
 use super::snapshot::{Cell, Node, PolicySource, Refusal, Snapshot};
+use super::{Obstacle, Pulse};
 use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, names};
 
 /// The caches that the watches fill.
@@ -35,6 +35,8 @@ pub struct Known {
     pub refusals: BTreeMap<String, Refusal>,
     /// What the gateway knows of the mission's incarnations, by the UID of the pod.
     pub pulses: BTreeMap<String, Pulse>,
+    /// What keeps the mission's sidecars from being admitted.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
@@ -129,8 +131,9 @@ impl Reader {
             status: cell.status.clone().unwrap_or_default(),
         };
         let nodes = self.nodes(&pods);
-        let Known { refusals, pulses } = known;
-        Snapshot { cell, policy, defaults: (*self.defaults).clone(), pods, nodes, pulses, refusals, unrest: Vec::new() }
+        let Known { refusals, pulses, obstacle } = known;
+        let defaults = (*self.defaults).clone();
+        Snapshot { cell, policy, defaults, pods, nodes, pulses, obstacle, refusals, unrest: Vec::new() }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.

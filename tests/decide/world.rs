@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use lazarus::api::{AgentPolicy, AgentPolicySpec, MissionCell, MissionCellStatus};
 use lazarus::decide::{Action, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Cell, Node, PolicySource, Pulse, Refusal, Snapshot};
+use lazarus::observe::{Cell, Node, Obstacle, PolicySource, Pulse, Refusal, Snapshot};
 use lazarus::render;
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
@@ -20,6 +20,7 @@ pub struct World {
     pub refusals: BTreeMap<String, Refusal>,
     pub nodes: BTreeMap<String, Node>,
     pub pulses: BTreeMap<String, Pulse>,
+    pub obstacle: Option<Obstacle>,
     pub now: DateTime<Utc>,
     made: usize,
 }
@@ -37,6 +38,7 @@ impl World {
             refusals: BTreeMap::new(),
             nodes: BTreeMap::new(),
             pulses: BTreeMap::new(),
+            obstacle: None,
             now,
             made: 0,
         }
@@ -70,6 +72,7 @@ impl World {
             pods,
             nodes: self.nodes.clone(),
             pulses: self.pulses.clone(),
+            obstacle: self.obstacle,
             refusals: self.refusals.clone(),
             unrest: Vec::new(),
         };
