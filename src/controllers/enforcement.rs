@@ -40,7 +40,11 @@ impl Enforcement {
             Some(_) | None => {}
         }
         *logged = lack.is_some();
-        self.lack.send_if_modified(|stored| std::mem::replace(stored, lack.clone()) != lack);
+        self.lack.send_if_modified(|stored| {
+            let changed = *stored != lack;
+            *stored = lack;
+            changed
+        });
     }
 
     /// Each time something else was found.

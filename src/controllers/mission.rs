@@ -137,6 +137,7 @@ impl Context {
             refusals: self.memory.refusals(&uid(cell)),
             pulses: self.heartbeats.pulses(&uid(cell)),
             unenforced: self.enforcement.lack(),
+            obstacle: self.gateway.as_ref().and_then(|gateway| gateway.obstacle(&cell.namespace().unwrap_or_default())),
         };
         // The caches may lag behind: they tell that there is nothing to do, never what to do.
         let snapshot = self.reader.cached(cell, known());

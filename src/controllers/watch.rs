@@ -18,7 +18,7 @@ use super::MissionRef;
 use super::mission::{Context, Failure, reconcile};
 use crate::api::{AgentPolicy, MissionCell, RevivalRequest, names};
 use crate::observe::node::SlimNode;
-use crate::observe::{Stores, pod::SlimPod};
+use crate::observe::{Stores, enforcement::unenforced, pod::SlimPod};
 use crate::report::metrics::Kind;
 use crate::runtime::shutdown::Shutdown;
 
@@ -36,6 +36,9 @@ pub struct Writers {
 
 /// Reports are looked at this often; the shortest deadline is a few seconds.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
+
+/// The rules on who approves are looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Empty caches.
 #[must_use]
@@ -66,6 +69,7 @@ pub async fn run(
     };
     let (seen_cell, seen_policy, seen_pod) = (counted(Kind::MissionCell), counted(Kind::AgentPolicy), counted(Kind::Pod));
     let (seen_node, seen_request) = (counted(Kind::Node), counted(Kind::RevivalRequest));
+    let rules_client = client.clone();
     let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
     let cell_events = watcher(Api::<DeserializeGuard<MissionCell>>::all(client.clone()), config.clone())
         .default_backoff()
@@ -135,6 +139,7 @@ pub async fn run(
     tokio::select! {
         _ = futures::future::join(controller, ready) => {}
         () = scanned => {}
+        () = look_at_rules(rules_client, Arc::clone(&context)) => {}
     }
 }
 
@@ -164,6 +169,20 @@ fn residents_of(pods: Store<SlimPod>) -> impl Fn(SlimNode) -> Vec<MissionRef> {
         missions.sort_by(|left: &MissionRef, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
         missions.dedup();
         missions
+    }
+}
+
+/// Looks again and again whether the cluster checks who approves.
+async fn look_at_rules(client: Client, context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match unenforced(&client).await {
+            Ok(lack) => context.enforcement.found(lack),
+            // What was found last still holds; at the start, that nothing counts.
+            Err(error) => tracing::warn!(%error, "cannot see whether the cluster checks who approves"),
+        }
     }
 }
 

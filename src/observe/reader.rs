@@ -9,10 +9,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 
-use super::Pulse;
 use super::node::SlimNode;
 use super::pod::SlimPod;
 use super::snapshot::{Cell, Node, PolicySource, Refusal, Request, Snapshot};
+use super::{Obstacle, Pulse};
 use crate::api::conditions::Reason;
 use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, RevivalRequest, names};
 use crate::runtime::time::from_time;
@@ -41,6 +41,8 @@ pub struct Known {
     pub pulses: BTreeMap<String, Pulse>,
     /// What the cluster lacks to make sure that only those approve who may.
     pub unenforced: Option<String>,
+    /// What keeps the mission's sidecars from being admitted.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
@@ -161,9 +163,9 @@ impl Reader {
             status: cell.status.clone().unwrap_or_default(),
         };
         let nodes = self.nodes(&pods);
-        let Known { refusals, pulses, unenforced } = known;
+        let Known { refusals, pulses, obstacle, unenforced } = known;
         let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
-        Snapshot { cell, policy, defaults, pods, nodes, pulses, refusals, unrest, requests, unenforced }
+        Snapshot { cell, policy, defaults, pods, nodes, pulses, obstacle, refusals, unrest, requests, unenforced }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.

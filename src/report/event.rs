@@ -136,7 +136,7 @@ fn decided(before: Option<&AgentStatus>, agent: &AgentStatus, fresh: bool) -> Ve
             events.push(event("AgentSubstituted", true, format!("{holder} has taken over the part of {name}"), agent));
         }
         (Some(holder), None) => {
-            events.push(event("PartReturned", false, format!("{name} has its part back from {holder}"), agent))
+            events.push(event("PartReturned", false, format!("{name} has its part back from {holder}"), agent));
         }
         (_, _) => {}
     }

@@ -128,6 +128,7 @@ fn perform(world: &mut World, command: &str) {
                 see(world, &pod, report);
             }
         }
+        "obstacle" => world.obstacle = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),
         "forget" => world.pulses.clear(),
         "node" => {
             let not_ready = (rest == "lost").then_some(world.now);
@@ -219,6 +220,12 @@ fn tell(out: &mut String, old: &MissionCellStatus, new: &MissionCellStatus) {
     writeln!(out, "  status {} agents={} revived={}", conditions.join(", "), counts.summary, counts.revived).unwrap();
     for agent in new.agents.iter().filter(|agent| !old.agents.contains(agent)) {
         writeln!(out, "    {}", line(agent)).unwrap();
+        let before = old.agents.iter().find(|before| (&before.name, before.reason) == (&agent.name, agent.reason));
+        if let Some(message) =
+            agent.message.as_ref().filter(|message| before.is_some_and(|before| before.message.as_ref() != Some(message)))
+        {
+            writeln!(out, "      {message}").unwrap();
+        }
     }
     for gone in old.agents.iter().filter(|before| !new.agents.iter().any(|agent| agent.name == before.name)) {
         writeln!(out, "    {} is forgotten", gone.name).unwrap();

@@ -10,7 +10,7 @@ use lazarus::api::{
 };
 use lazarus::decide::{Action, Answer, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Cell, Node, PolicySource, Pulse, Refusal, Request, Snapshot};
+use lazarus::observe::{Cell, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
 use lazarus::render;
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
@@ -25,6 +25,7 @@ pub struct World {
     pub pulses: BTreeMap<String, Pulse>,
     pub requests: Vec<Request>,
     pub unenforced: Option<String>,
+    pub obstacle: Option<Obstacle>,
     pub now: DateTime<Utc>,
     made: usize,
 }
@@ -44,6 +45,7 @@ impl World {
             pulses: BTreeMap::new(),
             requests: Vec::new(),
             unenforced: None,
+            obstacle: None,
             now,
             made: 0,
         }
@@ -77,6 +79,7 @@ impl World {
             pods,
             nodes: self.nodes.clone(),
             pulses: self.pulses.clone(),
+            obstacle: self.obstacle,
             refusals: self.refusals.clone(),
             unrest: Vec::new(),
             requests: self.requests.clone(),

@@ -136,6 +136,7 @@ impl Replica {
             pods: mission.processes.iter().map(|process| process.pod.clone()).collect(),
             nodes: cluster.nodes.clone(),
             pulses: pulses.into_iter().map(|(uid, pulse)| (uid, (self.reads)(pulse))).collect(),
+            obstacle: None,
             refusals: BTreeMap::new(),
             unrest: Vec::new(),
             requests: Vec::new(),

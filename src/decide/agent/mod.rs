@@ -1,6 +1,7 @@
 //! What one agent's record and pods say, and what follows: an ordered list of rules, the first that applies wins.
 
 mod assessment;
+mod awaiting;
 mod ended;
 mod live;
 mod pods;

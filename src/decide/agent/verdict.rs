@@ -40,6 +40,9 @@ impl Look<'_> {
         if let Some(hold) = uncertain {
             return Verdict::Shown(hold);
         }
+        if shown.reason == Some(Reason::AwaitingAdmission) {
+            return Verdict::Shown(self.awaiting(pod, shown));
+        }
         if shown.state != AgentState::Alive || pod.sidecar.is_none() {
             return Verdict::Shown(shown);
         }

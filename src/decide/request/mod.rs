@@ -23,7 +23,7 @@ pub(super) fn ruling(agent: &AgentStatus) -> Option<&Ruling> {
 /// Whether a person decided that the agent comes back.
 pub(super) fn is_to_return(agent: &AgentStatus) -> bool {
     let revives = |ruling: &&Ruling| ruling.verdict == DecisionVerdict::Approve && ruling.option.as_deref() == Some("Revive");
-    ruling(agent).filter(revives).is_some()
+    ruling(agent).as_ref().is_some_and(revives)
 }
 
 /// Whether what the incident says is still so: this incarnation is the agent's last, and it is dead.
