@@ -165,8 +165,7 @@ impl Ledger {
 
     /// How many are entered.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub fn len(&self) -> usize {
+    pub fn entered(&self) -> usize {
         self.entries.len()
     }
 

@@ -161,7 +161,7 @@ fn one_refusal_is_remembered_until_a_request_is_taken_or_for_a_while() {
     let (clock, mut ledger) = entered();
     let asked = |ledger: &Ledger, clock: &ManualClock| ledger.pulse(UID, clock.monotonic()).unwrap().asked;
     ledger.refuse(Uid(2), Asked::NotNow, clock.monotonic());
-    assert_eq!((ledger.len(), asked(&ledger, &clock)), (1, Asked::Never));
+    assert_eq!((ledger.entered(), asked(&ledger, &clock)), (1, Asked::Never));
     for _ in 0..REFUSAL_LASTS {
         for why in [Asked::NotNow, Asked::NotUnderstood] {
             ledger.refuse(UID, why, clock.monotonic());

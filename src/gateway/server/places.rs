@@ -114,7 +114,7 @@ impl Places {
 impl Taken {
     /// The address with most strangers, and how many those are; of several the one with the oldest.
     fn crowd(&self) -> Option<(usize, IpAddr)> {
-        let oldest = |queue: &VecDeque<Stranger>| queue.front().map(|stranger| Reverse(stranger.since));
+        let oldest = |queue: &VecDeque<Stranger>| queue.front().map(|stranger| Reverse(stranger.number));
         let (source, queue) = self.strangers.iter().max_by_key(|(_, queue)| (queue.len(), oldest(queue)))?;
         Some((queue.len(), *source))
     }

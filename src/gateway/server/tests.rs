@@ -202,7 +202,7 @@ async fn without_a_bearers_token_it_is_401_and_leaves_nothing() {
     }
     let pulse = world.ledger().pulse(Uid::read(POD).unwrap(), SystemClock.monotonic()).unwrap();
     assert_eq!((pulse.reported, pulse.asked), (false, Asked::Never));
-    assert_eq!(world.ledger().len(), 1, "only who was there before");
+    assert_eq!(world.ledger().entered(), 1, "only who was there before");
     world.until_open(0).await;
 }
 

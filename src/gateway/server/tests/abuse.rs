@@ -167,7 +167,7 @@ async fn a_pod_that_is_no_agent_is_answered_but_not_for_long() {
         assert_eq!((answer.code, answer.head.contains("connection: close")), (code, true));
         assert!(is_closed(&mut connection).await);
     }
-    assert_eq!(world.ledger().len(), 1, "it leaves nothing");
+    assert_eq!(world.ledger().entered(), 1, "it leaves nothing");
     // What comes to nothing is borne for a while; the connection of an agent at the same address is not touched.
     let mut agent = world.connect().await.unwrap();
     assert_eq!(ask(&mut agent, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
