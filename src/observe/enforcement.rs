@@ -6,6 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec, Validation,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -128,8 +129,8 @@ fn matched(resources: MatchResources) -> MatchResources {
     MatchResources {
         exclude_resource_rules: rules(resources.exclude_resource_rules),
         match_policy: resources.match_policy.or_else(|| Some("Equivalent".into())),
-        namespace_selector: resources.namespace_selector.or_else(|| Some(Default::default())),
-        object_selector: resources.object_selector.or_else(|| Some(Default::default())),
+        namespace_selector: resources.namespace_selector.or_else(|| Some(LabelSelector::default())),
+        object_selector: resources.object_selector.or_else(|| Some(LabelSelector::default())),
         resource_rules: rules(resources.resource_rules),
     }
 }
