@@ -32,12 +32,12 @@ fn decision(user: &str, verdict: &str) -> Value {
     json!({"by": format!("k8s:{user}"), "verdict": verdict})
 }
 
-fn decisions<const N: usize>(entries: [Value; N]) -> Value {
-    json!({"status": {"decisions": entries.to_vec()}})
+fn decisions(entries: impl IntoIterator<Item = Value>) -> Value {
+    json!({"status": {"decisions": entries.into_iter().collect::<Vec<_>>()}})
 }
 
 /// What lets someone make, delete and answer requests as far as the roles go.
-fn everything_but_approve(names: Value) -> Value {
+fn everything_but_approve(names: &Value) -> Value {
     let mut rules = json!([
         {"apiGroups": [GROUP], "resources": ["revivalrequests"], "verbs": ["get", "create", "update", "delete"]},
         {"apiGroups": [GROUP], "resources": ["revivalrequests/status"], "verbs": ["get", "update", "patch"]},
@@ -70,7 +70,7 @@ async fn people(test: &str) -> People {
     for user in ["alice", "dave", &account] {
         grant(&admin, &namespace, user, Some("lazarus-approve"), Value::Null).await;
     }
-    grant(&admin, &namespace, "bob", None, everything_but_approve(Value::Null)).await;
+    grant(&admin, &namespace, "bob", None, everything_but_approve(&Value::Null)).await;
     let [alice, dave, bob] = [User::named("alice").await, User::named("dave").await, User::named("bob").await];
     let agent = User::account(&namespace.0, "default").await;
     for user in [&alice, &dave, &bob, &agent] {
@@ -205,7 +205,7 @@ async fn sixteen_people_may_say_all_they_can() {
 #[ignore = "needs the lab: run make test"]
 async fn the_verb_may_be_given_for_one_request() {
     let people = people("named").await;
-    grant(&people.admin, &people.namespace, "erin", None, everything_but_approve(json!(["this"]))).await;
+    grant(&people.admin, &people.namespace, "erin", None, everything_but_approve(&json!(["this"]))).await;
     let erin = User::named("erin").await;
     eventually("rights", || erin.may_named(&people.namespace.0, "approve", GROUP, "revivalrequests", "this")).await;
     for name in ["this", "that"] {

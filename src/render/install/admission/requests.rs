@@ -7,11 +7,18 @@ use super::{CONTROLLERS, GROUP, Named, approver, kept, not_by, on, operator, rul
 /// How a person is named in a request.
 const PERSON: &str = "'k8s:' + request.userInfo.username";
 
+/// What holds for everyone but the operator.
+fn people(expression: &str) -> String {
+    format!("{} || ({expression})", by_operator())
+}
+
+fn by_operator() -> String {
+    format!("request.userInfo.username == '{}'", operator())
+}
+
 /// A decision is a person's own: nobody writes another's, and nobody decides twice. The operator says what became of a request,
 /// and never decides.
 pub(super) fn decisions() -> Named {
-    let operator = operator();
-    let people = |expression: &str| format!("request.userInfo.username == '{operator}' || ({expression})");
     let variable = |name: &str, expression: &str| Variable { name: name.into(), expression: expression.into() };
     let spec = ValidatingAdmissionPolicySpec {
         match_constraints: Some(on(vec![rule(GROUP, ["revivalrequests/status"], ["UPDATE"])])),
@@ -22,14 +29,10 @@ pub(super) fn decisions() -> Named {
         ]),
         validations: Some(vec![
             said(
-                format!("request.userInfo.username != '{operator}' || variables.after == variables.before"),
+                format!("!({}) || variables.after == variables.before", by_operator()),
                 "the operator writes what became of a RevivalRequest, and never `status.decisions`: those are people's",
             ),
-            approver(
-                Some(&format!("request.userInfo.username == '{operator}'")),
-                "oldObject.metadata.name",
-                "write a decision about this RevivalRequest",
-            ),
+            approver(Some(&by_operator()), "oldObject.metadata.name", "write a decision about this RevivalRequest"),
             said(
                 people(
                     "object.?status.?conditions == oldObject.?status.?conditions && \
@@ -74,17 +77,15 @@ pub(super) fn decisions() -> Named {
 
 /// A request that a person makes is an order, and counts as that person's approval.
 pub(super) fn creation() -> Named {
-    let operator = operator();
-    let people = |expression: &str| format!("request.userInfo.username == '{operator}' || ({expression})");
     let spec = ValidatingAdmissionPolicySpec {
         match_constraints: Some(on(vec![rule(GROUP, ["revivalrequests"], ["CREATE"])])),
         validations: Some(vec![
             said(
-                format!("request.userInfo.username != '{operator}' || !has(object.spec.requestedBy)"),
+                format!("!({}) || !has(object.spec.requestedBy)", by_operator()),
                 "the operator asks, and never orders: leave `spec.requestedBy` out",
             ),
             approver(
-                Some(&format!("request.userInfo.username == '{operator}'")),
+                Some(&by_operator()),
                 // With `generateName` there may be none yet; the right to approve all requests is then asked for.
                 "object.metadata.?name.orValue('')",
                 "make a RevivalRequest",
