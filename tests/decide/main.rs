@@ -4,5 +4,6 @@
 
 mod fields;
 mod properties;
+mod replay;
 mod transcript;
 mod world;

@@ -72,6 +72,8 @@ impl World {
             pulses: self.pulses.clone(),
             refusals: self.refusals.clone(),
             unrest: Vec::new(),
+            requests: Vec::new(),
+            unenforced: None,
         };
         let window = TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
         let during = self.now - window..=self.now + window;
