@@ -149,7 +149,9 @@ impl Cluster {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
     {
         let api = if everywhere { Api::all(self.client.clone()) } else { self.objects::<K>() };
-        let listed = self.ask(api.list(&ListParams::default().labels(selector))).await;
+        let all = ListParams::default();
+        let parameters = if selector.is_empty() { all } else { all.labels(selector) };
+        let listed = self.ask(api.list(&parameters)).await;
         match listed {
             Ok(list) => Ok(list.items),
             Err(Failure::NotFound | Failure::NoSuchKind(_)) => Err(Failure::NoSuchKind(K::plural(&()).into_owned())),

@@ -31,7 +31,7 @@ pub(super) struct Which {
     all: bool,
 
     /// With --all: only those with these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "all")]
+    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "all", conflicts_with = "requests")]
     selector: Option<String>,
 
     /// What you say about it, at most 1024 characters
