@@ -1,8 +1,7 @@
 //! `lazarus crds`.
 
-use std::io::{ErrorKind, Write};
-
 use super::Error;
+use super::output::print;
 use crate::render::install;
 use crate::runtime::yaml;
 
@@ -14,14 +13,5 @@ impl Arguments {
     pub fn run(self) -> Result<(), Error> {
         let Self {} = self;
         print(&yaml::to_documents(install::crds())?)
-    }
-}
-
-/// Writes text to standard output. A reader that has seen enough (`| head`) closes the pipe: that is no failure.
-pub(super) fn print(text: &str) -> Result<(), Error> {
-    let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
     }
 }

@@ -1,6 +1,7 @@
 //! `lazarus manifest`.
 
-use super::{Error, crds};
+use super::Error;
+use super::output::print;
 use crate::render::install;
 use crate::runtime::yaml;
 
@@ -14,6 +15,6 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        crds::print(&yaml::to_documents(install::manifest(&install::Options { image: self.image }))?)
+        print(&yaml::to_documents(install::manifest(&install::Options { image: self.image }))?)
     }
 }

@@ -1,5 +1,6 @@
 //! Status, Events and metrics: what the operator tells people and machines.
 
+pub mod decision;
 mod event;
 pub mod metrics;
 mod publish;

@@ -4,6 +4,7 @@
 
 mod fields;
 mod properties;
+mod replay;
 mod revival_fields;
 mod transcript;
 mod world;

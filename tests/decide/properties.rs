@@ -176,8 +176,10 @@ fn happen(world: &mut World, event: &Event) -> usize {
 /// Decides and applies until nothing is left to do, or until the operator dies.
 fn reconcile(world: &mut World, mut writes: usize) -> Result<(), TestCaseError> {
     for _ in 0..24 {
+        super::replay::speak(world);
         let plan = world.plan();
         prop_assert_eq!(&plan, &world.plan(), "the same snapshot and time give the same plan");
+        super::replay::decides_the_same_without_text(world, &plan)?;
         prop_assert!(plan.actions.is_empty() || plan.status.is_none());
         let settled = plan.actions.is_empty() && plan.status.is_none() && plan.answers.is_empty();
         prop_assert!(plan.recheck_at.is_none_or(|at| at > world.now) || !settled);

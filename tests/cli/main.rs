@@ -1,0 +1,10 @@
+//! The commands for people, run as a person runs them, against an API server of a few objects.
+
+#![cfg(test)]
+
+mod decisions;
+mod objects;
+mod orders;
+mod replay;
+mod server;
+mod shown;

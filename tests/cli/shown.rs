@@ -1,0 +1,275 @@
+//! `status`, `ps`, `explain` and `plan`.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::objects::{mission, policy, request};
+use crate::server::{Run, Server, finish, run_against};
+
+const SHOW: [&[&str]; 4] =
+    [&["status", "night-watch"], &["ps", "night-watch"], &["explain", "night-watch"], &["plan", "night-watch"]];
+
+fn server() -> Server {
+    let mut other = mission();
+    (other["metadata"]["name"], other["metadata"]["namespace"]) = (json!("ledger"), json!("books"));
+    other["metadata"]["uid"] = json!("another");
+    other["status"] = json!({});
+    Server::new([mission(), policy(), request("night-watch-7f3k", "scribe"), other])
+}
+
+fn contains(run: &Run, texts: &[&str]) {
+    assert_eq!(run.code, 0, "{}", run.err);
+    for text in texts {
+        assert!(run.out.contains(text), "{text} is missing in\n{}", run.out);
+    }
+}
+
+#[test]
+fn status_of_one_mission_says_how_it_is_and_what_to_type() {
+    let run = server().run(&["status", "night-watch"]);
+    contains(
+        &run,
+        &[
+            "Mission   missions/night-watch — Keep the release train green\n",
+            "Policy    AgentPolicy/careful (revive: Ask)\n",
+            "Status    ✖ not Ready, AwaitingApproval: scribe: hangs\n",
+            "Agents    1/4 alive, 5 brought back so far\n",
+            "Next      Restart relay 2126-01-01 14:33:00Z (in ",
+            "AGENT    STATE       SINCE",
+            "scout    ✔ alive ",
+            "night-watch-scout-1-x7k2p / n1",
+            "scribe   ✖ dead ",
+            "AwaitingApproval: is silent for 312 s; a person is asked\n",
+            "relay    ‖ waiting ",
+            "spare    ○ standby   -",
+            "ASKS  night-watch-7f3k   Revive or Substitute or Substitute/relay? scribe (Hung)   asked ",
+            " ago, never expires\n      → kubectl lazarus approve night-watch-7f3k\n",
+            "relay   Error, exit code 3   → not back yet\n",
+            "Why, and what follows: kubectl lazarus explain night-watch\n",
+        ],
+    );
+}
+
+#[test]
+fn status_of_all_missions_is_a_table() {
+    let run = server().run(&["status"]);
+    contains(
+        &run,
+        &[
+            "NAME          READY   REASON             AGENTS   REVIVED   ASKS   AGE",
+            "night-watch   False   AwaitingApproval   1/4      5         1",
+        ],
+    );
+    assert!(!run.out.contains("ledger"), "{}", run.out);
+    let run = server().run(&["status", "-A"]);
+    contains(&run, &["NAMESPACE   NAME", "books       ledger        ?       not seen by an operator", "missions    night-watch"]);
+    let run = server().run(&["status", "-n", "books"]);
+    contains(&run, &["ledger"]);
+    let run = server().run(&["status", "ledger", "-n", "books"]);
+    contains(&run, &["? no operator has seen this mission", "? unknown", "explain ledger -n books"]);
+}
+
+#[test]
+fn ps_lists_agents() {
+    let run = server().run(&["ps"]);
+    contains(
+        &run,
+        &[
+            "MISSION       AGENT    STATE",
+            "night-watch   scout    ✔ alive     –",
+            "night-watch   clerk    ✖ dead      AttemptsExhausted",
+        ],
+    );
+    contains(&server().run(&["ps", "-A"]), &["NAMESPACE   MISSION", "books       ledger        scout    ? unknown"]);
+    contains(&server().run(&["ps", "night-watch"]), &["relay    ‖ waiting   Backoff"]);
+}
+
+#[test]
+fn explain_names_rule_evidence_fields_and_who_decides() {
+    let run = server().run(&["explain", "night-watch", "scribe"]);
+    contains(
+        &run,
+        &[
+            "night-watch/scribe ✖ dead (AwaitingApproval), since ",
+            "Meaning   The agent is dead, and a person is asked what to do: see the mission's RevivalRequests.\n",
+            "Rule      Hung: is silent for 312 s, as its sidecar sees it\n",
+            "revive: Ask (from AgentPolicy careful)\n",
+            "approval.quorum: 1 (from AgentPolicy careful)\n",
+            "approval.onTimeout: Wait (from the operator's defaults, as AgentPolicy careful does not say)\n",
+            "Decides   a person who holds the verb approve\n",
+            "Type      kubectl lazarus approve night-watch-7f3k\n",
+        ],
+    );
+    assert!(!run.out.contains("scout"), "{}", run.out);
+    let run = server().run(&["explain", "night-watch"]);
+    contains(
+        &run,
+        &[
+            "night-watch/relay ‖ waiting (Backoff)",
+            "Error, exit code 3   → not back yet",
+            "Restart at 2126-01-01 14:33:00Z (in ",
+            "Decides       the operator, by itself",
+            "restart.backoffSeconds: 30 (from the operator's defaults, as AgentPolicy careful does not say)",
+            "Decides   a person: all attempts are used; a change of the agent's spec starts it anew as well\n",
+            "kubectl lazarus revive night-watch clerk",
+        ],
+    );
+    let run = server().run(&["explain", "night-watch", "nobody"]);
+    assert_eq!(
+        (run.code, run.err.as_str()),
+        (1, "kubectl lazarus: night-watch has no agent nobody: it has scout, scribe, relay, clerk, spare\n")
+    );
+}
+
+#[test]
+fn explain_follows_the_nearest_field_and_the_gate() {
+    let server = server();
+    server.change(|state| {
+        let mut mission = mission();
+        let scribe = &mut mission["status"]["agents"][1];
+        (scribe["state"], scribe["reason"]) = (json!("Stale"), json!("Stale"));
+        mission["spec"]["agents"][1]["revive"] = json!("Always");
+        mission["status"]["effectivePolicy"]["minimumGate"] = json!("Ask");
+        state.store(mission);
+    });
+    contains(
+        &server.run(&["explain", "night-watch", "scribe"]),
+        &[
+            "heartbeat.deadAfterSeconds: 200 (from the mission's spec.agents[scribe].heartbeat.deadAfterSeconds)\n",
+            "heartbeat.staleAfterSeconds: 60 (from the operator's defaults",
+            "revive: Ask (from minimumGate: Ask, which is stricter than the mission's spec.agents[scribe].revive)\n",
+        ],
+    );
+}
+
+#[test]
+fn plan_says_what_comes_when_and_by_whom() {
+    let run = server().run(&["plan", "night-watch"]);
+    contains(
+        &run,
+        &[
+            "missions/night-watch: ✖ not Ready, AwaitingApproval: scribe: hangs\n",
+            "WHEN ",
+            "when you say so ",
+            "Revive or Substitute or Substitute/relay scribe   night-watch-7f3k asks, as it is Hung\n",
+            "→ kubectl lazarus approve night-watch-7f3k\n",
+            "Revive clerk ",
+            "→ kubectl lazarus revive night-watch clerk\n",
+            "operator   Restart relay ",
+        ],
+    );
+    let server = server();
+    server.change(|state| {
+        let mut request = request("night-watch-7f3k", "scribe");
+        (request["spec"]["expiresAt"], request["spec"]["onTimeout"]) = (json!("2126-01-01T14:00:00Z"), json!("Deny"));
+        request["spec"]["quorum"] = json!(2);
+        state.store(request);
+    });
+    contains(
+        &server.run(&["plan", "night-watch"]),
+        &["operator   Deny scribe ", "approval.onTimeout is Deny", "2 of 2 approvals are missing"],
+    );
+    server.change(|state| {
+        let mut mission = mission();
+        mission["status"]["agents"] = json!([mission["status"]["agents"][0]]);
+        mission["status"]["nextAction"] = json!(null);
+        state.objects.clear();
+        state.store(mission);
+    });
+    contains(&server.run(&["plan", "night-watch"]), &["Nothing is planned, and nobody is asked.\n"]);
+}
+
+#[test]
+fn json_has_the_same_in_fields() {
+    let server = server();
+    let status = server.run(&["status", "night-watch", "-o", "json"]).json();
+    let mission = &status["missions"][0];
+    assert_eq!(mission["agents"][1]["state"], "Dead");
+    assert_eq!(mission["asks"][0]["command"], "kubectl lazarus approve night-watch-7f3k");
+    assert_eq!(mission["nextAction"]["at"], "2126-01-01T14:33:00Z");
+    assert_eq!(server.run(&["ps", "-o", "json"]).json()["agents"].as_array().unwrap().len(), 5);
+    let explained = server.run(&["explain", "night-watch", "scribe", "-o", "json"]).json();
+    assert_eq!(explained["agents"][0]["fields"][0], json!({ "name": "revive", "value": "Ask", "source": "AgentPolicy careful" }));
+    let plan = server.run(&["plan", "night-watch", "-o", "json"]).json();
+    assert_eq!(
+        (&plan["steps"][0]["by"], &plan["steps"][0]["what"]),
+        (&json!("Person"), &json!("Revive or Substitute or Substitute/relay"))
+    );
+}
+
+#[test]
+fn nothing_there_is_no_failure() {
+    let server = Server::new([]);
+    for command in ["status", "ps"] {
+        let run = server.run(&[command]);
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "", "there are no missions in namespace missions\n"));
+    }
+    assert_eq!(server.run(&["status", "-A", "-o", "json"]).json(), json!({ "missions": [] }));
+    assert_eq!(server.run(&["ps", "-o", "json"]).json(), json!({ "agents": [] }));
+}
+
+#[test]
+fn what_is_missing_forbidden_or_gone_is_said_in_one_line() {
+    let empty = Server::new([]);
+    let forbidding = server();
+    forbidding.change(|state| state.forbidden = Some("/missioncells"));
+    let bare = Server::new([]);
+    bare.change(|state| state.bare = true);
+    // Nobody listens there.
+    let nobody = ([127, 0, 0, 1], 1).into();
+    for command in SHOW {
+        for (run, text) in [
+            (
+                empty.run(command),
+                "there is no mission night-watch in namespace missions; kubectl lazarus status shows those that are",
+            ),
+            (forbidding.run(command), "the API server forbids it: User \"alice\" cannot do this"),
+            (bare.run(command), "install Lazarus Pit in it"),
+            (run_against(nobody, command), "cannot reach the API server at http://127.0.0.1"),
+        ] {
+            assert_eq!((run.code, run.err.lines().count(), run.out.as_str()), (1, 1, ""), "{command:?}: {}", run.err);
+            assert!(run.err.starts_with("kubectl lazarus: ") && run.err.contains(text), "{command:?}: {text}: {}", run.err);
+        }
+    }
+    // Who may not see requests sees the rest.
+    let blind = server();
+    blind.change(|state| state.forbidden = Some("/revivalrequests"));
+    let run = blind.run(&["status", "night-watch"]);
+    contains(&run, &["scribe   ✖ dead"]);
+    assert!(run.err.contains("what is asked is not shown"), "{}", run.err);
+}
+
+#[test]
+fn as_another_user() {
+    let run = server().run(&["status", "night-watch", "--as", "bob", "--as-group", "crew"]);
+    contains(&run, &["approve night-watch-7f3k --as bob --as-group crew\n"]);
+}
+
+#[test]
+fn as_a_plugin_it_has_the_commands_for_people_alone() {
+    let program = || Command::new(env!("CARGO_BIN_EXE_lazarus"));
+    let plugin = finish(program().arg0("/somewhere/kubectl-lazarus").arg("--help"));
+    assert_eq!(plugin.code, 0);
+    assert!(plugin.out.contains("Usage: kubectl lazarus <COMMAND>") && !plugin.out.contains("operator"), "{}", plugin.out);
+    let run = finish(program().arg0("kubectl-lazarus").arg("operator"));
+    assert_eq!(run.code, 2, "{}", run.err);
+    let whole = finish(program().arg("--help"));
+    assert!(whole.out.contains("  operator ") && whole.out.contains("  approve "), "{}", whole.out);
+    for wrong in
+        [&["approve"][..], &["approve", "a", "--all"], &["approve", "a", "-l", "b=c"], &["status", "a", "-A"], &["simulate"]]
+    {
+        let run = finish(program().args(wrong));
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{wrong:?}: {}", run.err);
+    }
+}
+
+#[test]
+fn a_kubeconfig_that_can_not_be_used_is_said() {
+    let run = finish(Command::new(env!("CARGO_BIN_EXE_lazarus")).args(["status", "--kubeconfig", "/nowhere/config"]));
+    assert_eq!(run.code, 1);
+    assert!(run.err.starts_with("lazarus: cannot use the kubeconfig: ") && run.err.contains("--kubeconfig"), "{}", run.err);
+    let run = server().run(&["status", "--context", "elsewhere"]);
+    assert!(run.code == 1 && run.err.contains("elsewhere"), "{}", run.err);
+}
