@@ -133,6 +133,7 @@ impl Arguments {
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             enforcement: Enforcement::unknown(),
+            log_decisions: config.log.decisions,
             synced: AtomicBool::new(false),
         });
         let election = election.map(Arc::new);

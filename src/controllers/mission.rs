@@ -65,6 +65,8 @@ pub struct Context {
     pub heartbeats: Heartbeats,
     /// Whether the cluster checks who approves.
     pub enforcement: Enforcement,
+    /// Whether decisions are written to stdout.
+    pub log_decisions: bool,
     /// Whether every cache was filled once.
     pub synced: AtomicBool,
 }
@@ -160,14 +162,15 @@ impl Context {
             }
             // Only now, as it looks at every mission: is this one of many troubles?
             snapshot.unrest = self.unrest(&snapshot);
-            plan = decide(&snapshot, self.clock.now());
+            let now = self.clock.now();
+            plan = decide(&snapshot, now);
             while !self.may_try(&snapshot, &plan) {
                 // Another mission's agent tries: for this one it is as if that one had died just now. Then an agent that is in
                 // none of these storms may be next to try, in others.
                 for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
-                    unrest.last_death = Some(self.clock.now());
+                    unrest.last_death = Some(now);
                 }
-                plan = decide(&snapshot, self.clock.now());
+                plan = decide(&snapshot, now);
             }
             if is_settled(&plan) {
                 return Ok(self.requeue(plan.recheck_at));
@@ -179,6 +182,9 @@ impl Context {
                 return Ok(Requeue::requeue(wait));
             }
             acted = true;
+            if self.log_decisions {
+                report::decision::write(&report::decision::Record::of(&snapshot, now, &plan));
+            }
             self.carry_out(&snapshot, &version, plan).await?;
         }
         self.metrics.reconciled(ReconcileResult::Acted);

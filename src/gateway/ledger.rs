@@ -105,6 +105,8 @@ pub struct Ledger {
     origin: Instant,
     hasher: RandomState,
     entries: HashMap<Uid, Entry>,
+    /// Only of those that have taken over a part, which are few.
+    holds: HashMap<Uid, Vec<String>>,
     open: bool,
 }
 
@@ -112,7 +114,7 @@ impl Ledger {
     /// An empty ledger, whose times count from `origin`. It is closed.
     #[must_use]
     pub fn new(origin: Instant) -> Self {
-        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), open: false }
+        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), holds: HashMap::new(), open: false }
     }
 
     /// Enters a committed incarnation that reports every `interval` seconds; one that is there keeps what is known of it.
@@ -142,6 +144,7 @@ impl Ledger {
     /// Forgets an incarnation: whatever it still reports is refused.
     pub fn leave(&mut self, uid: Uid) {
         self.entries.remove(&uid);
+        self.holds.remove(&uid);
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
         }
@@ -149,7 +152,22 @@ impl Ledger {
 
     /// Forgets everything and closes, as a replica that no longer leads has to.
     pub fn clear(&mut self) {
-        (self.entries, self.open) = (HashMap::new(), false);
+        (self.entries, self.holds, self.open) = (HashMap::new(), HashMap::new(), false);
+    }
+
+    /// The agent has the parts of these others.
+    pub fn hold(&mut self, uid: Uid, agents: &[String]) {
+        if agents.is_empty() {
+            self.holds.remove(&uid);
+        } else {
+            self.holds.insert(uid, agents.to_vec());
+        }
+    }
+
+    /// The agents whose parts an agent has taken over.
+    #[must_use]
+    pub fn holds(&self, uid: Uid) -> Vec<String> {
+        self.holds.get(&uid).cloned().unwrap_or_default()
     }
 
     /// Everybody who may report is entered: whoever is not, from now on, may not.

@@ -4,11 +4,12 @@ use lazarus::api::conditions::ConditionType::Ready;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{AgentPolicySpec, AgentState, OnExhausted, Role};
 
-use super::support::stage::CELL;
+use super::support::beats::{impatient, post, posting};
+use super::support::stage::{CELL, soon};
 use super::support::{Stage, agent, mission, quick};
 
 fn substituting() -> AgentPolicySpec {
-    AgentPolicySpec { on_exhausted: Some(OnExhausted::Substitute), ..quick(0) }
+    AgentPolicySpec { on_exhausted: Some(OnExhausted::Substitute), heartbeat: impatient().heartbeat, ..quick(0) }
 }
 
 #[tokio::test]
@@ -65,7 +66,7 @@ async fn a_standby_takes_over_and_gives_the_part_back() {
 async fn a_living_agent_takes_over_and_keeps_its_pod() {
     let stage = Stage::new("living").await;
     stage.policy("default", substituting()).await;
-    let mut cell = mission(CELL, [agent("scout"), agent("relay")]);
+    let mut cell = mission(CELL, [agent("scout"), posting("relay")]);
     cell.spec.agents[0].substitutes = Some(vec!["relay".into()]);
     stage.apply(&cell).await;
     stage.until("all agents are alive", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
@@ -75,4 +76,7 @@ async fn a_living_agent_takes_over_and_keeps_its_pod() {
     stage.until("the mission is well", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
     assert_eq!(stage.uid("relay"), relay);
     assert!(stage.look(|mission| mission.is_in("scout", AgentState::Dead, Reason::Substituted)));
+    // It is told with the answer to its next report.
+    let status = serde_json::json!({"status": "working"});
+    soon("the agent hears whose part it has", async || post(&stage, "relay", &status).contains(r#""holds":["scout"]"#)).await;
 }

@@ -97,7 +97,7 @@ impl Replica {
             Request::Admission if ledger.admits(uid) => Answer::Admitted,
             Request::Admission => Answer::NotYet,
             Request::Beat(beat) => match ledger.note(uid, &beat, self.clock.monotonic()) {
-                Ok(next_heartbeat_seconds) => Answer::Taken(Reply { next_heartbeat_seconds }),
+                Ok(next_heartbeat_seconds) => Answer::Taken(Reply { next_heartbeat_seconds, holds: Vec::new() }),
                 Err(refusal) => Answer::Failed(refused(refusal)),
             },
         }

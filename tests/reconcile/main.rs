@@ -68,6 +68,7 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         pulse_image: "lazarus".into(),
         heartbeats,
         enforcement: Enforcement::of(None),
+        log_decisions: false,
         synced: AtomicBool::new(true),
     })
 }

@@ -97,7 +97,7 @@ impl Answers {
                 let mut ledger = self.ledger();
                 self.leads()?;
                 let next = ledger.note(pod, &beat, self.clock.monotonic())?;
-                Ok(Taken::Beat(Reply { next_heartbeat_seconds: next }))
+                Ok(Taken::Beat(Reply { next_heartbeat_seconds: next, holds: ledger.holds(pod) }))
             }
             ("/admission", &Method::POST) => {
                 let (pod, body) = self.admit(request, limits, signed).await?;
