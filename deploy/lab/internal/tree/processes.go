@@ -11,65 +11,66 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lazarus-pit.io/lab/internal/place"
 )
 
 // FreezePods stops every process of the node's pods, as if the machine hung.
 func FreezePods(lab place.Lab, node place.Node) error {
-	stopped := map[int]bool{}
-	return signalPods(lab, node, func(pid int) (bool, error) {
-		if stopped[pid] {
-			return false, nil
-		}
-		stopped[pid] = true
-		return true, syscall.Kill(pid, syscall.SIGSTOP)
-	})
-}
-
-// KillPods ends every process of the node's pods, as if its power were cut.
-func KillPods(lab place.Lab, node place.Node) error {
-	return signalPods(lab, node, func(pid int) (bool, error) { return true, syscall.Kill(pid, syscall.SIGKILL) })
+	return signalPods(lab, node, syscall.SIGSTOP, once())
 }
 
 // ThawPods lets the processes of the node's pods run again.
 func ThawPods(lab place.Lab, node place.Node) error {
-	continued := map[int]bool{}
-	return signalPods(lab, node, func(pid int) (bool, error) {
-		if continued[pid] {
-			return false, nil
-		}
-		continued[pid] = true
-		return true, syscall.Kill(pid, syscall.SIGCONT)
-	})
+	return signalPods(lab, node, syscall.SIGCONT, once())
 }
 
-// signalPods looks again until there is nobody left to signal: a process may
-// have made another one meanwhile.
-func signalPods(lab place.Lab, node place.Node, signal func(pid int) (again bool, err error)) error {
+// KillPods ends every process of the node's pods, as if its power were cut.
+func KillPods(lab place.Lab, node place.Node) error {
+	// One that is still there is not dead yet.
+	return signalPods(lab, node, syscall.SIGKILL, func(int) bool { return true })
+}
+
+// once is true the first time it is asked about a process.
+func once() func(pid int) bool {
+	done := map[int]bool{}
+	return func(pid int) bool {
+		first := !done[pid]
+		done[pid] = true
+		return first
+	}
+}
+
+// signalPods looks again until there is no process left that wants the signal:
+// one may have made another meanwhile.
+func signalPods(lab place.Lab, node place.Node, signal syscall.Signal, wants func(pid int) bool) error {
 	list, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		again := false
+		sent := false
 		for _, hierarchy := range list {
 			pids, err := processesBelow(filepath.Join(hierarchy.path, lab.Cgroup(), node.Name()))
 			if err != nil {
 				return err
 			}
 			for _, pid := range pids {
-				more, err := signal(pid)
-				if err != nil && err != syscall.ESRCH {
+				if !wants(pid) {
+					continue
+				}
+				sent = true
+				if err := syscall.Kill(pid, signal); err != nil && err != syscall.ESRCH {
 					return fmt.Errorf("signal process %d: %w", pid, err)
 				}
-				again = again || more
 			}
 		}
-		if !again {
+		if !sent {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the pods of %s make new processes all the time", node.Name())
+			return fmt.Errorf("%s for 10 s, and the pods of %s still have processes", unix.SignalName(signal), node.Name())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
