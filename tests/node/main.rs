@@ -12,5 +12,5 @@ mod link;
 mod loss;
 #[cfg(test)]
 #[path = "../lab/support/mod.rs"]
-#[allow(dead_code, reason = "shared with tests/lab, and each uses its part")]
+#[allow(dead_code, unused_imports, reason = "shared with tests/lab, and each uses its part")]
 mod support;
