@@ -44,10 +44,9 @@ async fn agents_wait_for_the_gateway_and_start_when_it_is_there() {
     let gateway = ground.gateway().await;
     let cuts = [&ground.leads, &ground.away].map(|node| Cut::between(node, &gateway));
     stage.apply(&mission(CELL, [beats::posting("scout"), agent("relay")])).await;
-    let waits =
-        |mission: &super::support::Mission<'_>, name| mission.is_in(name, AgentState::Starting, Reason::AwaitingAdmission);
+    let waits = |mission: &super::support::Mission<'_>, name| mission.agent(name).state == AgentState::Starting;
     for name in NAMES {
-        stage.until(&format!("{name} waits for admission"), |mission| waits(mission, name)).await;
+        stage.until(&format!("{name} would start"), |mission| waits(mission, name)).await;
         let pod = stage.pod(name);
         soon("its sidecar asks in vain", async || {
             stage.kubectl(&["logs", &pod, "-c", names::PULSE_CONTAINER]).is_ok_and(|log| log.contains("no answer within"))
