@@ -27,7 +27,12 @@ const usage = `usage: lab.sh COMMAND
   kubectl ARGUMENTS...     kubectl for this lab
   stop PART | start PART   keep a part down, let it run again
   signal PART SIGNAL       send a signal to a part, such as KILL or STOP
-  exec-node -- COMMAND...  run a program of this machine inside the lab
+  node stop NODE [--kill] | node start NODE
+                           let a node stand still, or cut its power; run it again
+  firewall block --from WHO --to WHO | clear | list
+                           cut a node, a pod or an address off; firewall --help says who
+  exec-node [--node NODE] -- COMMAND...
+                           run a program of this machine inside the lab, with NODE's containerd
   writes --user NAME [--since TIME] [--namespace-prefix P] [-o json]
                            count a user's writes to the API server
   image BINARY OUT.tar [--tag NAME:TAG] [--path /lazarus] [--label KEY=VALUE]
@@ -100,6 +105,10 @@ func run(ctx context.Context, arguments []string) error {
 		return kubectl(known, rest)
 	case "stop", "start", "signal":
 		return order(known, command, rest)
+	case "node":
+		return runNode(known, rest)
+	case "firewall":
+		return runFirewall(known, rest)
 	case "exec-node":
 		return execNode(known, rest)
 	case "writes":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,13 +107,15 @@ func kubectl(known settings, arguments []string) error {
 // execNode replaces this program by nsenter, which runs the command in the
 // tree's namespaces with the lab's programs in reach.
 func execNode(known settings, arguments []string) error {
-	if len(arguments) > 0 && arguments[0] == "--" {
-		arguments = arguments[1:]
+	name, command, err := parseExec(arguments)
+	if err != nil {
+		return err
 	}
-	if len(arguments) == 0 {
-		return usageError("exec-node needs a command")
+	lab, pid, err := running(known)
+	if err != nil {
+		return err
 	}
-	_, pid, err := running(known)
+	node, err := findNode(lab, name)
 	if err != nil {
 		return err
 	}
@@ -120,11 +123,10 @@ func execNode(known settings, arguments []string) error {
 	if err != nil {
 		return errors.New("no nsenter: apt-get install util-linux")
 	}
-	first := place.Node{Number: 1}
 	for name, value := range map[string]string{
 		"PATH":                 place.Programs + ":" + os.Getenv("PATH"),
 		"KUBECONFIG":           place.In("config", "admin.kubeconfig"),
-		"CONTAINERD_ADDRESS":   first.Containerd(),
+		"CONTAINERD_ADDRESS":   node.Containerd(),
 		"CONTAINERD_NAMESPACE": "k8s.io",
 	} {
 		if err := os.Setenv(name, value); err != nil {
@@ -132,7 +134,21 @@ func execNode(known settings, arguments []string) error {
 		}
 	}
 	enter := []string{"nsenter", "--target", fmt.Sprint(pid), "--mount", "--net", "--pid", "--wd=/", "--"}
-	return syscall.Exec(nsenter, append(enter, arguments...), os.Environ())
+	return syscall.Exec(nsenter, append(enter, command...), os.Environ())
+}
+
+// parseExec takes its own flags only before the command, which has flags too.
+func parseExec(arguments []string) (node string, command []string, err error) {
+	flags := newFlags("exec-node")
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&node, "node", place.Node{Number: 1}.Name(), "")
+	if err := flags.Parse(arguments); err != nil {
+		return "", nil, usageError("exec-node: " + err.Error())
+	}
+	if flags.NArg() == 0 {
+		return "", nil, usageError("exec-node needs a command")
+	}
+	return node, flags.Args(), nil
 }
 
 // image packs a binary with the image maker.

@@ -11,10 +11,14 @@ use super::support::{Stage, agent, lab, mission, writes};
 
 /// The same program under another name: to Kubernetes it is another version.
 fn another_version() -> &'static str {
-    let images = lab::script(&["exec-node", "--", "ctr", "images", "list", "--quiet"]).unwrap();
-    let old = images.lines().find(|name| name.ends_with("/lazarus-pit:dev")).expect("the image of this working tree");
-    let new = old.replace(":dev", ":next");
-    lab::script(&["exec-node", "--", "ctr", "images", "tag", "--force", old, &new]).unwrap();
+    let nodes = lab::kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"], "").unwrap();
+    for node in nodes.split_whitespace() {
+        let ctr = |arguments: &[&str]| lab::script(&[&["exec-node", "--node", node, "--", "ctr", "images"], arguments].concat());
+        let images = ctr(&["list", "--quiet"]).unwrap();
+        let old = images.lines().find(|name| name.ends_with("/lazarus-pit:dev")).expect("the image of this working tree");
+        let new = old.replace(":dev", ":next");
+        ctr(&["tag", "--force", old, &new]).unwrap();
+    }
     "lazarus-pit:next"
 }
 

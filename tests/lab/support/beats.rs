@@ -98,7 +98,8 @@ pub fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
 pub fn signal(pod: &Pod, name: &str, signal: &str) {
     let id = container(pod, name).and_then(|container| container.container_id.as_deref()).unwrap();
     let id = id.strip_prefix("containerd://").unwrap();
-    lab::script(&["exec-node", "--", "ctr", "tasks", "kill", "--signal", signal, id]).unwrap();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap();
+    lab::script(&["exec-node", "--node", node, "--", "ctr", "tasks", "kill", "--signal", signal, id]).unwrap();
 }
 
 /// A way to a port of a pod's loopback, closed when dropped.

@@ -73,7 +73,8 @@ pub async fn kill(client: &Client, pod: &str) -> bool {
     let found = Api::<Pod>::namespaced(client.clone(), NAMESPACE).get_opt(pod).await.unwrap();
     let id = found.as_ref().and_then(container).and_then(|container| container.container_id.clone());
     let Some(id) = id.as_deref().and_then(|id| id.strip_prefix("containerd://")) else { return false };
-    let killed = lab::script(&["exec-node", "--", "ctr", "tasks", "kill", "--signal", "SIGKILL", id]);
+    let node = found.as_ref().and_then(|pod| pod.spec.as_ref()?.node_name.as_deref()).unwrap_or_default();
+    let killed = lab::script(&["exec-node", "--node", node, "--", "ctr", "tasks", "kill", "--signal", "SIGKILL", id]);
     if let Err(complaint) = &killed {
         println!("killing {pod}: {complaint}");
     }

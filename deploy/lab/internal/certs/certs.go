@@ -34,11 +34,15 @@ type Leaf struct {
 
 // Leaves lists every certificate a lab needs.
 func Leaves(lab place.Lab) []Leaf {
+	hosts := []string{
+		"localhost", "127.0.0.1", place.Node{Number: 1}.Address(), place.ServiceFirst,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+	}
+	for _, node := range lab.AllNodes() {
+		hosts = append(hosts, node.APIAddress())
+	}
 	leaves := []Leaf{
-		{File: "apiserver", Name: "kube-apiserver", Hosts: []string{
-			"localhost", "127.0.0.1", place.Node{Number: 1}.Address(), place.ServiceFirst,
-			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
-		}},
+		{File: "apiserver", Name: "kube-apiserver", Hosts: hosts},
 		{File: "apiserver-kubelet-client", Name: "kube-apiserver-kubelet-client", Groups: []string{"system:masters"}},
 		{File: "admin", Name: "lab-admin", Groups: []string{"system:masters"}},
 		{File: "controller-manager", Name: "system:kube-controller-manager"},
@@ -53,8 +57,9 @@ func Leaves(lab place.Lab) []Leaf {
 	return leaves
 }
 
-// Ensure makes what is missing in the folder and leaves the rest as it is:
-// kept data holds tokens and certificates signed with the old keys.
+// Ensure makes what is missing in the folder, and certificates that lack a host
+// anew. It leaves the rest as it is: kept data holds tokens and certificates
+// signed with the old keys.
 func Ensure(dir string, leaves []Leaf) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -68,7 +73,7 @@ func Ensure(dir string, leaves []Leaf) error {
 	}
 	for _, leaf := range leaves {
 		base := filepath.Join(dir, leaf.File)
-		if exists(base+".crt") && exists(base+".key") {
+		if exists(base+".key") && leaf.isIn(base+".crt") {
 			continue
 		}
 		key, err := ensureKey(base)
@@ -80,6 +85,24 @@ func Ensure(dir string, leaves []Leaf) error {
 		}
 	}
 	return nil
+}
+
+// isIn says whether the file has a certificate for all hosts of the leaf.
+func (leaf Leaf) isIn(path string) bool {
+	block, err := readBlock(path)
+	if err != nil {
+		return false
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return false
+	}
+	for _, host := range leaf.Hosts {
+		if certificate.VerifyHostname(host) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (leaf Leaf) template() *x509.Certificate {

@@ -55,6 +55,7 @@ func TestAKeptFolderIsNotMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, _ := os.ReadFile(filepath.Join(dir, "admin.crt"))
+	key, _ := os.ReadFile(filepath.Join(dir, "apiserver.key"))
 	if err := Ensure(dir, Leaves(place.Lab{Nodes: 2})); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +65,17 @@ func TestAKeptFolderIsNotMadeAnew(t *testing.T) {
 	}
 	if !exists(filepath.Join(dir, "kubelet-lab-2.crt")) {
 		t.Error("the second node has no certificate")
+	}
+	block, err := readBlock(filepath.Join(dir, "apiserver.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || certificate.VerifyHostname(place.Node{Number: 2}.APIAddress()) != nil {
+		t.Errorf("the second node can't reach the API server: %v", err)
+	}
+	if still, _ := os.ReadFile(filepath.Join(dir, "apiserver.key")); string(still) != string(key) {
+		t.Error("the API server's key changed")
 	}
 }
 

@@ -1,8 +1,12 @@
 package parts
 
-import "lazarus-pit.io/lab/internal/place"
+import (
+	"fmt"
 
-func controllerManager() Part {
+	"lazarus-pit.io/lab/internal/place"
+)
+
+func controllerManager(lab place.Lab) Part {
 	return Part{
 		Name:    "controller-manager",
 		After:   []string{"apiserver"},
@@ -20,6 +24,8 @@ func controllerManager() Part {
 			"--kube-api-qps=500",
 			"--kube-api-burst=1000",
 			"--concurrent-gc-syncs=30",
+			fmt.Sprintf("--node-monitor-grace-period=%ds", lab.NodeGrace()),
+			"--node-monitor-period=2s",
 			// The default lies in the machine's /usr, and would be made there.
 			"--flex-volume-plugin-dir=/run/volume-plugins",
 			"--profiling=false",

@@ -31,7 +31,7 @@ func All(lab place.Lab) ([]Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []Part{etcd(), apiserver(api), controllerManager(), scheduler()}
+	list := []Part{etcd(), apiserver(api), controllerManager(lab), scheduler()}
 	for _, node := range lab.AllNodes() {
 		list = append(list, containerd(lab, node), kubelet(node))
 	}

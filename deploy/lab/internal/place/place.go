@@ -99,6 +99,24 @@ func (lab Lab) Cgroup() string {
 	return "lab-" + hex.EncodeToString(sum[:5])
 }
 
+// NodeLease is how many seconds a kubelet's sign of life counts.
+func (lab Lab) NodeLease() int {
+	if lab.Nodes > 1 {
+		return 16
+	}
+	return 40 // kubelet's own
+}
+
+// NodeGrace is after how many seconds of silence a node is not ready. Where
+// there is another node to go to, tests wait for that. Where there is none, a
+// slow machine should not look like a lost one.
+func (lab Lab) NodeGrace() int {
+	if lab.Nodes > 1 {
+		return 20
+	}
+	return 50 // the controller manager's own
+}
+
 // Node is one node; its number starts at 1.
 type Node struct{ Number int }
 
@@ -144,9 +162,19 @@ func (n Node) Run(parts ...string) string {
 // Containerd is the socket of the node's containerd.
 func (n Node) Containerd() string { return n.Run("containerd.sock") }
 
-// APIServer is the address that nodes and pods reach the API server at.
+// APIServer is the address that pods and the cluster's own parts reach the API
+// server at.
 func APIServer() string {
 	return "https://" + net.JoinHostPort(Node{1}.Address(), fmt.Sprint(APIPort))
+}
+
+// APIAddress is one that only this node's kubelet reaches the API server at. All
+// of them share the tree's network, so nothing else tells one from the other.
+func (n Node) APIAddress() string { return fmt.Sprintf("127.0.1.%d", n.Number) }
+
+// APIServer is the API server at that address.
+func (n Node) APIServer() string {
+	return "https://" + net.JoinHostPort(n.APIAddress(), fmt.Sprint(APIPort))
 }
 
 // WriteFile writes a file whole or not at all.

@@ -29,6 +29,7 @@ type values struct {
 	SandboxImage string
 	Snapshotter  string
 	CNI          string
+	Lease        int // how long a kubelet's sign of life counts, in seconds
 }
 
 // file is one rendered file: the template and where it goes in the lab folder.
@@ -68,6 +69,7 @@ func files(lab place.Lab) []file {
 			SandboxImage: SandboxImage,
 			Snapshotter:  Snapshotter(lab),
 			CNI:          InNodeConfig(node, "cni"),
+			Lease:        lab.NodeLease(),
 		}
 		at := NodeConfig(node)
 		list = append(list,
@@ -99,13 +101,16 @@ func All(lab place.Lab) error {
 	if err := place.WriteFile(lab.Path("config", "resolv.conf"), nowhere, 0o644); err != nil {
 		return err
 	}
-	users := []string{"admin", "controller-manager", "scheduler", "kube-proxy"}
-	for _, node := range lab.AllNodes() {
-		users = append(users, "kubelet-"+node.Name())
+	servers := map[string]string{}
+	for _, user := range []string{"admin", "controller-manager", "scheduler", "kube-proxy"} {
+		servers[user] = place.APIServer()
 	}
-	for _, user := range users {
+	for _, node := range lab.AllNodes() {
+		servers["kubelet-"+node.Name()] = node.APIServer()
+	}
+	for user, server := range servers {
 		path := lab.Path("config", user+".kubeconfig")
-		if err := certs.Kubeconfig(path, lab.Path("certs"), user, place.APIServer()); err != nil {
+		if err := certs.Kubeconfig(path, lab.Path("certs"), user, server); err != nil {
 			return err
 		}
 	}

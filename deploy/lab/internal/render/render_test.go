@@ -46,6 +46,18 @@ func TestEachNodeHasItsOwnFiles(t *testing.T) {
 	if !strings.Contains(second, "address: 172.31.255.3") {
 		t.Error("the second node has the first one's address")
 	}
+	if config := read(t, lab, "config", "kubelet-lab-2.kubeconfig"); !strings.Contains(config, "https://127.0.1.2:6443") {
+		t.Errorf("the second node's kubelet can't be cut off alone:\n%s", config)
+	}
+}
+
+func TestOnlyALabOfSeveralNodesIsQuickToMissOne(t *testing.T) {
+	for nodes, want := range map[int]string{1: "nodeLeaseDurationSeconds: 40\n", 2: "nodeLeaseDurationSeconds: 16\n"} {
+		lab := rendered(t, place.Lab{Nodes: nodes})
+		if !strings.Contains(read(t, lab, "config", "lab-1", "kubelet.yaml"), want) {
+			t.Errorf("%d nodes: no %s", nodes, want)
+		}
+	}
 }
 
 func TestNoFolderOfTheMachineIsNamed(t *testing.T) {
