@@ -2,7 +2,7 @@
 
 use lazarus::api::conditions::ConditionType::Ready;
 use lazarus::api::conditions::Reason;
-use lazarus::api::{AgentState, Outcome};
+use lazarus::api::{AgentPolicySpec, AgentState, ObjectName, OnExhausted, Outcome};
 
 use super::ground::{Cut, Ground, declare_found, declare_lost, in_room, incarnation, leads_on, make_room, on, terms};
 use super::support::beats::{never_was, posting, went};
@@ -77,13 +77,28 @@ async fn the_agents_of_a_node_that_is_lost_for_good_go_on_elsewhere() {
     stage.policy("default", terms()).await;
     make_room(&ground.away);
     stage.apply(&in_room(mission(CELL, [posting("scout"), agent("scribe")]))).await;
+    // Another mission has somebody who stands in.
+    let substituting = AgentPolicySpec { on_exhausted: Some(OnExhausted::Substitute), ..terms() };
+    stage.policy("substituting", substituting).await;
+    let mut guarded = in_room(mission("guarded", [agent("captain"), agent("reserve")]));
+    guarded.spec.policy_ref = Some(ObjectName { name: "substituting".into() });
+    guarded.spec.agents[0].substitutes = Some(vec!["reserve".into()]);
+    guarded.spec.agents[1].standby = Some(true);
+    stage.apply(&guarded).await;
     all_alive(&stage).await;
+    stage.until_all("the other mission is well", |scene| scene.mission("guarded").alive("captain", 1)).await;
     make_room(&ground.leads);
     let before = NAMES.map(|name| stage.uid(name));
 
     lab::script(&["node", "stop", &ground.away, "--kill"]).unwrap();
     uncertain(&stage).await;
     assert_eq!(NAMES.map(|name| stage.uid(name)), before, "nothing is done before somebody says so");
+    stage
+        .until_all("the other mission is held too", |scene| {
+            scene.mission("guarded").is_in("captain", AgentState::Stale, Reason::NodeUncertain)
+        })
+        .await;
+    assert_eq!(stage.look_at_all(|scene| scene.mission("guarded").agent("reserve").state), AgentState::Standby);
     declare_lost(&ground.away);
     for (name, before) in NAMES.into_iter().zip(&before) {
         stage.until(&format!("{name} is back"), |mission| mission.alive(name, 2)).await;
@@ -99,6 +114,13 @@ async fn the_agents_of_a_node_that_is_lost_for_good_go_on_elsewhere() {
             assert_eq!(nodes, [&ground.leads]);
         });
     }
+
+    stage
+        .until_all("the substitute goes on", |scene| {
+            let guarded = scene.mission("guarded");
+            guarded.alive("reserve", 1) && guarded.is_in("captain", AgentState::Dead, Reason::Substituted)
+        })
+        .await;
 
     // What it held of them does not live again with it.
     let after = NAMES.map(|name| stage.uid(name));
