@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::agent_policy::OnTimeout;
+use super::conditions::RequestCondition;
 
 /// What is asked. It never changes: a later death is another question.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -143,6 +144,21 @@ pub struct RevivalRequestStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["by".into()]))]
     #[schemars(length(max = 16))]
     pub decisions: Vec<Decision>,
+}
+
+impl RevivalRequestStatus {
+    /// Whether a condition is true.
+    #[must_use]
+    pub fn holds(&self, condition: RequestCondition) -> bool {
+        self.conditions.iter().any(|found| found.type_ == condition.as_str() && found.status == "True")
+    }
+
+    /// Whether the question is closed for good.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let closed = [RequestCondition::Denied, RequestCondition::Superseded, RequestCondition::Executed];
+        closed.into_iter().any(|condition| self.holds(condition))
+    }
 }
 
 /// A request in words.

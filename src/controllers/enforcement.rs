@@ -6,6 +6,8 @@ use futures::Stream;
 use futures::stream::unfold;
 use tokio::sync::watch;
 
+const UNKNOWN: &str = "the operator has not looked at the admission policies yet";
+
 /// What was last found.
 pub struct Enforcement {
     lack: watch::Sender<Option<String>>,
@@ -16,7 +18,7 @@ impl Enforcement {
     /// Nothing counts until it was looked at once.
     #[must_use]
     pub fn unknown() -> Self {
-        Self::of(Some("the operator has not looked at the admission policies yet".into()))
+        Self::of(Some(UNKNOWN.into()))
     }
 
     /// What the cluster lacks; `None`: nothing.
@@ -29,6 +31,12 @@ impl Enforcement {
     #[must_use]
     pub fn lack(&self) -> Option<String> {
         self.lack.borrow().clone()
+    }
+
+    /// Waits until it was looked at once.
+    pub async fn known(&self) {
+        // The sender is this object's, so there is one.
+        self.lack.subscribe().wait_for(|lack| lack.as_deref() != Some(UNKNOWN)).await.ok();
     }
 
     /// It was looked at.

@@ -196,6 +196,8 @@ async fn mark_synced(context: Arc<Context>) {
         nodes.wait_until_ready(),
         requests.wait_until_ready()
     );
+    // Before it is known no approval counts, and every open question would say so for a moment.
+    context.enforcement.known().await;
     if all.is_ok() {
         tracing::info!("the watches are synced");
         context.synced.store(true, Ordering::Release);

@@ -94,24 +94,24 @@ impl Reader {
             .filter(|pod| pod.cell() == Some(&name) && pod.namespace().as_deref() == Some(&namespace))
             .map(|pod| pod.view())
             .collect();
-        let requests = self.cached_requests(cell).iter().filter_map(|request| view(request.0.as_ref().ok()?)).collect();
-        self.snapshot(cell, pods, requests, known)
+        self.snapshot(cell, pods, self.cached_requests(cell), known)
     }
 
-    fn cached_requests(&self, cell: &MissionCell) -> Vec<Arc<DeserializeGuard<RevivalRequest>>> {
+    fn cached_requests(&self, cell: &MissionCell) -> Vec<Request> {
         let (namespace, uid) = (cell.namespace(), cell.uid());
         let is_its =
-            |request: &RevivalRequest| request.namespace() == namespace && Some(&request.spec.cell_ref.uid) == uid.as_ref();
+            |request: &&RevivalRequest| request.namespace() == namespace && Some(&request.spec.cell_ref.uid) == uid.as_ref();
         let requests = self.stores.requests.state();
-        requests.into_iter().filter(|request| request.0.as_ref().is_ok_and(is_its)).collect()
+        requests.iter().filter_map(|request| request.0.as_ref().ok()).filter(is_its).filter_map(view).collect()
     }
 
-    /// All requests about the mission; none is asked for where none is to be expected.
+    /// All requests about the mission. What is closed does not change any more, so the cache is good enough for it.
     async fn requests(&self, cell: &MissionCell) -> Result<Vec<Request>, kube::Error> {
         let agents = cell.status.iter().flat_map(|status| &status.agents);
         let waits = agents.into_iter().any(|agent| agent.reason == Some(Reason::AwaitingApproval));
-        if !waits && self.cached_requests(cell).is_empty() {
-            return Ok(Vec::new());
+        let cached = self.cached_requests(cell);
+        if !waits && cached.iter().all(|request| request.status.is_closed()) {
+            return Ok(cached);
         }
         let requests =
             Api::<DeserializeGuard<RevivalRequest>>::namespaced(self.client.clone(), &cell.namespace().unwrap_or_default());

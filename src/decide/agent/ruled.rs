@@ -6,7 +6,7 @@ use super::storm::Brakes;
 use super::{Assessment, Look, pods};
 use crate::api::conditions::Reason;
 use crate::api::{AgentStatus, DecisionVerdict, LastEnd, OnTimeout, RequestIncident, Ruling};
-use crate::decide::request::{Standing, is_closed, ruling, standing};
+use crate::decide::request::{Standing, ruling, standing};
 use crate::observe::{Pod, Request};
 use crate::runtime::time::{from_time, to_time};
 
@@ -22,7 +22,7 @@ impl Look<'_> {
         };
         // What was decided once stays so, and what is approved is under way; only a person's order goes beyond a denial, and
         // brings back an agent whose part another has.
-        let open = self.snapshot.requests.iter().filter(|request| !is_closed(request));
+        let open = self.snapshot.requests.iter().filter(|request| !request.status.is_closed());
         let may_decide = |request: &&Request| match stored {
             None => true,
             Some(stored) => {
@@ -60,7 +60,7 @@ impl Look<'_> {
     pub(super) fn was_asked(&self, pod_uid: &str) -> bool {
         let about = |incident: &RequestIncident| incident.agent == self.spec.name && incident.pod_uid == pod_uid;
         let asked = |request: &Request| {
-            request.spec.requested_by.is_none() && !is_closed(request) && request.spec.incidents.iter().any(about)
+            request.spec.requested_by.is_none() && !request.status.is_closed() && request.spec.incidents.iter().any(about)
         };
         let waits = self.old.reason == Some(Reason::AwaitingApproval);
         (waits && self.old.pod_uid.as_deref() == Some(pod_uid)) || self.snapshot.requests.iter().any(asked)
@@ -70,7 +70,7 @@ impl Look<'_> {
     pub(super) fn times_out(&self) -> Option<(DateTime<Utc>, OnTimeout)> {
         let about =
             |incident: &RequestIncident| incident.agent == self.spec.name && Some(&incident.pod_uid) == self.old.pod_uid.as_ref();
-        let asked = |request: &&Request| !is_closed(request) && request.spec.incidents.iter().any(about);
+        let asked = |request: &&Request| !request.status.is_closed() && request.spec.incidents.iter().any(about);
         let request = self.snapshot.requests.iter().find(asked)?;
         let at = request.spec.expires_at.as_ref().map(from_time).filter(|at| self.now < *at)?;
         Some((at, request.spec.on_timeout))

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::ruling::{TIMEOUT, is_closed};
+use super::ruling::TIMEOUT;
 use super::{Standing, ruled, standing, stands};
 use crate::api::conditions::{RequestCondition, RequestReason};
 use crate::api::{Decision, DecisionVerdict, EffectivePolicy, RequestSummary, RevivalRequestStatus};
@@ -20,7 +20,7 @@ struct Finding {
 /// The statuses of requests that no longer say what is so.
 pub(in crate::decide) fn answers(snapshot: &Snapshot, policy: Option<&EffectivePolicy>, now: DateTime<Utc>) -> Vec<Answer> {
     let Some(policy) = policy else { return Vec::new() };
-    let open = snapshot.requests.iter().filter(|request| !is_closed(request));
+    let open = snapshot.requests.iter().filter(|request| !request.status.is_closed());
     let answer = |request: &Request| {
         let status = status(request, &findings(snapshot, policy, request, now), now);
         let Request { name, uid, version, created: _, spec: _, status: stored } = request;
@@ -40,7 +40,7 @@ pub(in crate::decide) fn forgotten(
     let Some(policy) = policy else { return (Vec::new(), None) };
     let mut next: Option<DateTime<Utc>> = None;
     let mut actions = Vec::new();
-    for request in snapshot.requests.iter().filter(|request| is_closed(request)) {
+    for request in snapshot.requests.iter().filter(|request| request.status.is_closed()) {
         let closed = request.status.conditions.iter().map(|condition| from_time(&condition.last_transition_time)).max();
         let due = closed.unwrap_or(request.created) + TimeDelta::seconds(policy.approval.retain_seconds);
         if due <= now {

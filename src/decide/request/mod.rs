@@ -9,7 +9,7 @@ mod ruling;
 
 pub(super) use answer::{answers, forgotten};
 pub(super) use question::questions;
-pub(super) use ruling::{Standing, TIMEOUT, is_closed, standing};
+pub(super) use ruling::{Standing, TIMEOUT, standing};
 
 use crate::api::conditions::Reason;
 use crate::api::{AgentStatus, DecisionVerdict, Outcome, RequestIncident, Ruling};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::ruling::is_closed;
 use crate::api::conditions::Reason;
 use crate::api::{
     AgentStatus, CellReference, EffectivePolicy, OnTimeout, RequestIncident, RequestOption, RequestVerb, RevivalRequestSpec,
@@ -49,7 +48,7 @@ fn waits_unasked(snapshot: &Snapshot, agent: &AgentStatus) -> bool {
     let in_spec = snapshot.cell.spec.agents.iter().any(|spec| spec.name == agent.name);
     let about = |request: &&Request| {
         let same = |incident: &RequestIncident| incident.agent == agent.name && Some(&incident.pod_uid) == agent.pod_uid.as_ref();
-        request.spec.incidents.iter().any(same) && !is_closed(request)
+        request.spec.incidents.iter().any(same) && !request.status.is_closed()
     };
     in_spec && agent.reason == Some(Reason::AwaitingApproval) && !snapshot.requests.iter().any(|request| about(&request))
 }

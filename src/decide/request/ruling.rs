@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::api::conditions::{RequestCondition, RequestReason};
+use crate::api::conditions::RequestReason;
 use crate::api::{Decision, DecisionVerdict, EffectivePolicy, OnTimeout, RequestOption};
 use crate::observe::{Request, Snapshot};
 use crate::runtime::time::from_time;
@@ -79,15 +79,4 @@ fn approvers<'a>(request: &'a Request, option: &str) -> BTreeSet<&'a str> {
     // Whoever orders it approves of it.
     let orderer = spec.requested_by.as_deref().filter(|_| first == Some(option));
     request.status.decisions.iter().filter(approves).map(|decision| decision.by.as_str()).chain(orderer).collect()
-}
-
-/// Whether the request is closed for good, by its own status.
-pub(in crate::decide) fn is_closed(request: &Request) -> bool {
-    let closed = [RequestCondition::Denied, RequestCondition::Superseded, RequestCondition::Executed];
-    closed.into_iter().any(|condition| holds(request, condition))
-}
-
-/// Whether a condition is true in its stored status.
-pub(super) fn holds(request: &Request, condition: RequestCondition) -> bool {
-    request.status.conditions.iter().any(|found| found.type_ == condition.as_str() && found.status == "True")
 }
