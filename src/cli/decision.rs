@@ -213,9 +213,14 @@ fn already(
         }
         return Ok(Some(Decided::of(request, verdict, chosen(own), format!("you ({user}) {before} before"))));
     }
+    let ordered = request.spec.requested_by.as_deref();
+    if ordered == Some(user) && verdict == DecisionVerdict::Approve && first.map(String::as_str) == option {
+        let message = format!("you ({user}) ordered it, which counts as your approval");
+        return Ok(Some(Decided::of(request, verdict, option.map(str::to_owned), message)));
+    }
     let by = |wanted: DecisionVerdict| {
-        let names: Vec<_> =
-            decisions.clone().filter(|decision| decision.verdict == wanted).map(|decision| decision.by.as_str()).collect();
+        let decided = decisions.clone().filter(|decision| decision.verdict == wanted).map(|decision| decision.by.as_str());
+        let names: Vec<_> = decided.chain(ordered.filter(|_| wanted == DecisionVerdict::Approve)).collect();
         if names.is_empty() { "by onTimeout of the policy".into() } else { format!("by {}", names.join(", ")) }
     };
     let same_option = || decisions.clone().any(|decision| chosen(decision).as_deref() == option);

@@ -35,6 +35,8 @@ pub(super) struct Mission {
     pub policy: Option<String>,
     /// What the policy does about dead agents.
     pub revive: Option<Revive>,
+    /// Deaths in a row after which an agent is not restarted any more.
+    pub max_attempts: Option<i64>,
     /// Agents alive, of those that should be, such as `2/3`.
     pub agents_alive: String,
     /// Agents brought back since the mission began.
@@ -148,6 +150,7 @@ impl Mission {
             outdated: status.observed_generation != cell.metadata.generation,
             policy: status.effective_policy.as_ref().map(|policy| policy.source.clone()),
             revive: status.effective_policy.as_ref().map(|policy| policy.revive),
+            max_attempts: status.effective_policy.as_ref().map(|policy| policy.restart.max_attempts),
             agents_alive: counts.summary,
             revived: counts.revived,
             created: cell.creation_timestamp(),

@@ -199,3 +199,11 @@ fn missing_forbidden_and_gone() {
     assert_eq!((json.code, &results[0]["outcome"], &results[1]["outcome"]), (1, &json!("Failed"), &json!("Recorded")));
     assert_eq!(server.run(&["approve", "--all", "-n", "empty", "-o", "json"]).json(), json!({ "results": [] }));
 }
+
+#[test]
+fn ctrl_c_leaves_nothing_half_done_and_says_what_was_done() {
+    let server = server();
+    let run = server.interrupt(&["approve", NAME]);
+    fails(&run, "the approval is recorded, but interrupted: the operator will act on it all the same");
+    assert_eq!(decisions(&server, NAME).len(), 1);
+}

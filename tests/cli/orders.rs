@@ -100,7 +100,18 @@ fn a_quorum_counts_for_orders_too() {
     let run = server.run(&["revive", "night-watch", "clerk"]);
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(run.out.contains("1 of 2 approvals") && run.out.contains("waits for another person's approval"), "{}", run.out);
-    assert_eq!(ordered(&server).unwrap()["spec"]["quorum"], 2);
+    let order = ordered(&server).unwrap();
+    assert_eq!(order["spec"]["quorum"], 2);
+    let name = order["metadata"]["name"].as_str().unwrap();
+    let own = server.run(&["approve", name]);
+    assert!(
+        own.code == 0 && own.out.contains("you (k8s:alice) ordered it, which counts as your approval"),
+        "{}{}",
+        own.out,
+        own.err
+    );
+    let other = server.run(&["approve", name, "--as", "bob", "--wait=false"]);
+    assert_eq!((other.code, other.out), (0, format!("{name}: approved: Revive clerk, 2 of 2 approvals\n")), "{}", other.err);
 }
 
 #[test]
