@@ -19,23 +19,23 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(clap::Args, Clone)]
 pub(super) struct Connection {
     /// Namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(help_heading = "Cluster", short, long, value_name = "NAME")]
     pub namespace: Option<String>,
 
     /// Context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Cluster", long, value_name = "NAME")]
     context: Option<String>,
 
     /// Kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Cluster", long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
     /// Act as this user
-    #[arg(long = "as", value_name = "USER")]
+    #[arg(help_heading = "Cluster", long = "as", value_name = "USER")]
     user: Option<String>,
 
     /// Act as a member of this group; can be given several times
-    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    #[arg(help_heading = "Cluster", long = "as-group", value_name = "GROUP", requires = "user")]
     groups: Vec<String>,
 }
 
