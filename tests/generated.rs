@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -80,7 +81,7 @@ fn schemas_keep_to_what_the_api_server_and_gitops_like() {
             !schema["format"].as_str().unwrap_or_default().starts_with("uint"),
             "{path} has a format the API server warns of"
         );
-        let optional = schema["nullable"] != true || path == "MissionCell.status";
+        let optional = schema["nullable"] != true || ["MissionCell.status", "RevivalRequest.status"].contains(&path.as_str());
         assert!(optional, "{path} may be null: that is stored, while a null that is not allowed is dropped");
         let bounded = schema["type"] != "array" || schema.get("maxItems").is_some() || path.contains(".status");
         assert!(bounded, "{path} is a list without an upper bound");
@@ -114,10 +115,30 @@ fn kinds_have_their_columns_and_short_names() {
         )
     });
     let wanted = [
-        "missioncells mcell lazarus: Ready Reason Agents Revived Age Policy+ Next+ Message+",
+        "missioncells mcell lazarus: Ready Reason Agents Revived Asks Age Policy+ Next+ Message+",
         "agentpolicies apol lazarus: Revive Attempts Age",
+        "revivalrequests rvr lazarus: Cell Agents Cause Decision By Expires Age Options+ Message+",
     ];
     assert_eq!(seen, wanted);
+}
+
+/// The rules about decisions compare each other field of the status by its name.
+#[test]
+fn whoever_decides_writes_nothing_else() {
+    let kinds = crds();
+    let found = kinds.iter().flat_map(schemas).filter_map(|(path, _)| {
+        let field = path.strip_prefix("RevivalRequest.status.")?;
+        field.chars().all(char::is_alphanumeric).then(|| field.to_owned())
+    });
+    assert_eq!(found.collect::<BTreeSet<_>>(), ["conditions", "decisions", "summary"].map(String::from).into());
+    let rule = manifest(&Options::default())
+        .iter()
+        .map(|object| serde_json::to_string(object).unwrap())
+        .find(|text| text.contains("\"revivalrequest-decisions.lazarus-pit.io\"") && text.contains("validations"));
+    for field in ["conditions", "summary"] {
+        let same = format!("object.?status.?{field} == oldObject.?status.?{field}");
+        assert!(rule.as_ref().is_some_and(|rule| rule.contains(&same)), "{field}");
+    }
 }
 
 #[test]

@@ -58,11 +58,14 @@ pub enum Seen {
 }
 
 /// The answer to a report that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
     /// Seconds until the next report is wanted.
     pub next_heartbeat_seconds: u32,
+    /// Agents whose parts this one has taken over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
 }
 
 /// `POST /admission`: may the agent of this pod start? The token says which pod.

@@ -58,11 +58,12 @@ pub fn pod_name(cell: &str, cell_uid: &str, agent: &str, attempt: i64) -> String
     format!("{cell}-{agent}-{attempt}-{}", short_hash(&format!("{cell_uid}/{agent}"), 5))
 }
 
-/// Name of the RevivalRequest about deaths of one cause, of which `pod_uid` is the first: `<cell>-<hash>`, so that whoever asks
-/// again after a crash asks the same question.
+/// Name of the RevivalRequest about deaths of one cause, of which that of `pod_uid` is the first, waiting since `since`:
+/// `<cell>-<hash>`, so that whoever asks again after a crash asks the same question. The time is part of it because an agent
+/// may hang, recover and hang again.
 #[must_use]
-pub fn request_name(cell: &str, cell_uid: &str, cause: &str, pod_uid: &str) -> String {
-    format!("{cell}-{}", short_hash(&format!("{cell_uid}/{cause}/{pod_uid}"), 8))
+pub fn request_name(cell: &str, cell_uid: &str, cause: &str, pod_uid: &str, since: &str) -> String {
+    format!("{cell}-{}", short_hash(&format!("{cell_uid}/{cause}/{pod_uid}/{since}"), 8))
 }
 
 /// The first `length` (at most 32) characters of a hash of `text`.

@@ -172,7 +172,16 @@ pub struct LastEnd {
 
 impl LastEnd {
     /// The operator's own verdicts on agents whose process still ran.
-    pub const VERDICTS: [Reason; 3] = [Reason::Hung, Reason::NeverBeat, Reason::Stalled];
+    pub const VERDICTS: [Reason; 4] = [Reason::Hung, Reason::NeverBeat, Reason::Stalled, Reason::LinkLost];
+
+    /// Whether nobody wanted it: a death or a disruption.
+    #[must_use]
+    pub fn is_undesired(&self) -> bool {
+        match self.outcome {
+            Outcome::Died | Outcome::Disrupted => true,
+            Outcome::Completed | Outcome::Replaced | Outcome::Stopped => false,
+        }
+    }
 
     /// The verdict by which the incarnation was taken for dead while its process ran, if it was.
     #[must_use]

@@ -4,5 +4,6 @@ pub mod gateway;
 pub mod guard;
 mod objects;
 pub mod permits;
+mod requests;
 
 pub use objects::{Applied, apply};

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
+use super::requests;
 use crate::api::names;
 use crate::decide::Action;
 use crate::observe::Cell;
@@ -35,6 +36,8 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, pulse_image:
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
             delete(guarded, cell, pod, uid).await
         }
+        Action::Ask { name, spec } => requests::ask(guarded, cell, name, spec).await.map(|()| Applied::Done),
+        Action::Forget { request, uid } => requests::forget(guarded, cell, request, uid).await.map(|()| Applied::Done),
     }
 }
 

@@ -14,7 +14,7 @@ use super::Error;
 use crate::api::names;
 use crate::apply::guard::Guarded;
 use crate::apply::permits::Permits;
-use crate::controllers::{self, Context, Heartbeats, Memory};
+use crate::controllers::{self, Context, Enforcement, Heartbeats, Memory};
 use crate::gateway::{self, Gateway};
 use crate::observe::{Reader, Stores};
 use crate::report::Publisher;
@@ -132,6 +132,8 @@ impl Arguments {
             pulse_image,
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
+            enforcement: Enforcement::unknown(),
+            log_decisions: config.log.decisions,
             synced: AtomicBool::new(false),
         });
         let election = election.map(Arc::new);

@@ -234,12 +234,17 @@ impl Replayed {
 }
 
 fn told(simulated: &Simulated, snapshot: &Snapshot, plan: &Plan) -> String {
-    let Plan { actions, status, canaries, recheck_at } = plan;
+    let Plan { actions, status, answers, canaries, recheck_at } = plan;
     let mut text = format!("{}/{} at {}\n", simulated.namespace, simulated.mission, simulated.at.to_rfc3339());
     for action in actions {
         let line = match action {
             Action::Create { agent, attempt } => format!("create the pod of {agent}, incarnation {attempt}"),
             Action::Delete { pod, uid: _, why } => format!("delete pod {pod} ({why:?})"),
+            Action::Ask { name, spec } => {
+                let agents: Vec<_> = spec.incidents.iter().map(|incident| incident.agent.as_str()).collect();
+                format!("ask a person about {}: make the request {name} ({})", agents.join(", "), spec.options.join(" or "))
+            }
+            Action::Forget { request, uid: _ } => format!("delete the request {request}, which was closed long ago"),
         };
         let _ = writeln!(text, "  {line}");
     }
@@ -256,10 +261,16 @@ fn told(simulated: &Simulated, snapshot: &Snapshot, plan: &Plan) -> String {
             let _ = writeln!(text, "  say {}: {}", event.reason, event.note);
         }
     }
+    for answer in answers {
+        let summary = answer.status.summary.as_ref();
+        let (decision, message) =
+            summary.map(|summary| (summary.decision.as_str(), summary.message.as_str())).unwrap_or_default();
+        let _ = writeln!(text, "  request {}: {decision}: {message}", answer.request);
+    }
     for scope in canaries {
         let _ = writeln!(text, "  one agent of {scope} tries");
     }
-    if actions.is_empty() && status.is_none() {
+    if actions.is_empty() && status.is_none() && answers.is_empty() {
         text.push_str("  nothing is to be done\n");
     }
     let _ = match recheck_at {

@@ -51,10 +51,11 @@ impl Heartbeats {
         let mut ledger = self.ledger();
         let old = missions.remove(&cell.uid).map(|mission| mission.agents).unwrap_or_default();
         let mut agents = Vec::with_capacity(expected.len());
-        for Expected { uid, terms, running } in expected {
+        for Expected { uid, terms, running, holds } in expected {
             // A pod whose UID is not one can't have a token that says so.
             let Some(uid) = Uid::read(uid) else { continue };
             ledger.enter(uid, u32::try_from(terms.heartbeat.interval_seconds).unwrap_or(15), *running, now);
+            ledger.hold(uid, holds);
             let judged = old.iter().find(|agent| agent.uid == uid).map_or(Judgement::Unknown, |agent| agent.judged);
             agents.push(Agent { uid, terms: *terms, judged });
         }

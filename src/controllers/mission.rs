@@ -13,6 +13,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt};
 
+use super::enforcement::Enforcement;
 use super::heartbeats::Heartbeats;
 use super::memory::Memory;
 use crate::api::MissionCell;
@@ -62,6 +63,10 @@ pub struct Context {
     pub pulse_image: String,
     /// Reports of sidecars.
     pub heartbeats: Heartbeats,
+    /// Whether the cluster checks who approves.
+    pub enforcement: Enforcement,
+    /// Whether decisions are written to stdout.
+    pub log_decisions: bool,
     /// Whether every cache was filled once.
     pub synced: AtomicBool,
 }
@@ -130,7 +135,12 @@ impl Context {
     }
 
     async fn steps(&self, cell: &MissionCell) -> Result<Requeue, Failure> {
-        let known = || Known { refusals: self.memory.refusals(&uid(cell)), pulses: self.heartbeats.pulses(&uid(cell)) };
+        let known = || Known {
+            refusals: self.memory.refusals(&uid(cell)),
+            pulses: self.heartbeats.pulses(&uid(cell)),
+            unenforced: self.enforcement.lack(),
+            obstacle: self.gateway.as_ref().and_then(|gateway| gateway.obstacle(&cell.namespace().unwrap_or_default())),
+        };
         // The caches may lag behind: they tell that there is nothing to do, never what to do.
         let snapshot = self.reader.cached(cell, known());
         let cached = decide(&snapshot, self.clock.now());
@@ -152,14 +162,15 @@ impl Context {
             }
             // Only now, as it looks at every mission: is this one of many troubles?
             snapshot.unrest = self.unrest(&snapshot);
-            plan = decide(&snapshot, self.clock.now());
+            let now = self.clock.now();
+            plan = decide(&snapshot, now);
             while !self.may_try(&snapshot, &plan) {
                 // Another mission's agent tries: for this one it is as if that one had died just now. Then an agent that is in
                 // none of these storms may be next to try, in others.
                 for unrest in snapshot.unrest.iter_mut().filter(|unrest| plan.canaries.contains(&unrest.scope)) {
-                    unrest.last_death = Some(self.clock.now());
+                    unrest.last_death = Some(now);
                 }
-                plan = decide(&snapshot, self.clock.now());
+                plan = decide(&snapshot, now);
             }
             if is_settled(&plan) {
                 return Ok(self.requeue(plan.recheck_at));
@@ -171,6 +182,9 @@ impl Context {
                 return Ok(Requeue::requeue(wait));
             }
             acted = true;
+            if self.log_decisions {
+                report::decision::write(&report::decision::Record::of(&snapshot, now, &plan));
+            }
             self.carry_out(&snapshot, &version, plan).await?;
         }
         self.metrics.reconciled(ReconcileResult::Acted);
@@ -211,13 +225,21 @@ impl Context {
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
                 (Ok(Applied::Done), Action::Create { agent, .. }) => self.memory.accepted(&cell.uid, agent),
-                (Ok(Applied::Done), Action::Delete { .. }) => {}
+                (Ok(Applied::Done), Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. }) => {}
                 // One agent's trouble must not keep the others from what is due to them.
                 (Err(error), _) => failure = failure.or(Some(error)),
             }
         }
         if let Some(error) = failure {
             return Err(error.into());
+        }
+        for answer in &plan.answers {
+            match report::answer(&self.guarded, &cell.namespace, answer).await {
+                Ok(()) => {}
+                // A person decided since it was read, or it is gone: the next round reads it again.
+                Err(error) if error.is_conflict() || error.not_found() => self.metrics.reconcile_failed(Category::Conflict),
+                Err(error) => return Err(error.into()),
+            }
         }
         if let Some(status) = &plan.status {
             match report::patch(&self.guarded, cell, version, status).await {
@@ -276,7 +298,7 @@ impl Failure {
 }
 
 fn is_settled(plan: &Plan) -> bool {
-    plan.actions.is_empty() && plan.status.is_none()
+    plan.actions.is_empty() && plan.status.is_none() && plan.answers.is_empty()
 }
 
 fn uid(cell: &MissionCell) -> String {

@@ -16,9 +16,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::MissionRef;
 use super::mission::{Context, Failure, reconcile};
-use crate::api::{AgentPolicy, MissionCell, names};
+use crate::api::{AgentPolicy, MissionCell, RevivalRequest, names};
 use crate::observe::node::SlimNode;
-use crate::observe::{Stores, pod::SlimPod};
+use crate::observe::{Stores, enforcement::unenforced, pod::SlimPod};
 use crate::report::metrics::Kind;
 use crate::runtime::shutdown::Shutdown;
 
@@ -31,10 +31,14 @@ pub struct Writers {
     policies: Writer<DeserializeGuard<AgentPolicy>>,
     pods: Writer<SlimPod>,
     nodes: Writer<SlimNode>,
+    requests: Writer<DeserializeGuard<RevivalRequest>>,
 }
 
 /// Reports are looked at this often; the shortest deadline is a few seconds.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
+
+/// The rules on who approves are looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Empty caches.
 #[must_use]
@@ -43,8 +47,10 @@ pub fn stores() -> (Stores, Writers) {
     let (policies, policy_writer) = reflector::store();
     let (pods, pod_writer) = reflector::store();
     let (nodes, node_writer) = reflector::store();
-    let writers = Writers { cells: cell_writer, policies: policy_writer, pods: pod_writer, nodes: node_writer };
-    (Stores { cells, policies, pods, nodes }, writers)
+    let (requests, request_writer) = reflector::store();
+    let writers =
+        Writers { cells: cell_writer, policies: policy_writer, pods: pod_writer, nodes: node_writer, requests: request_writer };
+    (Stores { cells, policies, pods, nodes, requests }, writers)
 }
 
 /// Watches and reconciles until the shutdown, also what `woken` names; reconciles under way then are finished.
@@ -56,13 +62,14 @@ pub async fn run(
     concurrency: u16,
     shutdown: Shutdown,
 ) {
-    let Stores { cells, policies, pods, nodes } = context.stores.clone();
+    let Stores { cells, policies: _, pods, nodes: _, requests: _ } = context.stores.clone();
     let counted = |kind| {
         let metrics = Arc::clone(&context.metrics);
         move || metrics.watched(kind)
     };
     let (seen_cell, seen_policy, seen_pod) = (counted(Kind::MissionCell), counted(Kind::AgentPolicy), counted(Kind::Pod));
-    let seen_node = counted(Kind::Node);
+    let (seen_node, seen_request) = (counted(Kind::Node), counted(Kind::RevivalRequest));
+    let rules_client = client.clone();
     let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
     let cell_events = watcher(Api::<DeserializeGuard<MissionCell>>::all(client.clone()), config.clone())
         .default_backoff()
@@ -80,24 +87,34 @@ pub async fn run(
         .reflect(writers.nodes)
         .touched_objects()
         .inspect_ok(move |_| seen_node());
+    let request_events = watcher(Api::<DeserializeGuard<RevivalRequest>>::all(client.clone()), config.clone())
+        .default_backoff()
+        .reflect(writers.requests)
+        .touched_objects()
+        .inspect_ok(move |_| seen_request());
     let pod_events = watcher(Api::<SlimPod>::all(client), config.labels(names::CELL))
         .default_backoff()
         .reflect(writers.pods)
         .touched_objects()
         .inspect_ok(move |_| seen_pod());
     let users = users_of(cells.clone());
-    let residents = residents_of(pods.clone());
-    let ready = mark_synced(Arc::clone(&context), cells.clone(), policies, pods, nodes);
+    let residents = residents_of(pods);
+    let ready = mark_synced(Arc::clone(&context));
     let controller = Controller::for_stream(cell_events, cells)
         .with_config(Config::default().concurrency(concurrency))
         .watches_stream(policy_events, users)
         .watches_stream(node_events, residents)
+        .watches_stream(request_events, |request| {
+            let namespace = request.meta().namespace.clone().unwrap_or_default();
+            let request = request.0.ok();
+            request.map(|request| ObjectRef::new(&request.spec.cell_ref.name).within(&namespace))
+        })
         .reconcile_on(woken)
         .watches_stream(pod_events, |pod| {
             let cell = pod.cell().map(ObjectRef::new);
             cell.map(|cell| cell.within(&pod.namespace().unwrap_or_default()))
         })
-        .reconcile_all_on(context.leadership.gained())
+        .reconcile_all_on(futures::stream::select(context.leadership.gained(), context.enforcement.changes().boxed()))
         .graceful_shutdown_on(async move { shutdown.requested().await })
         .run(reconcile, again, Arc::clone(&context))
         .for_each(|result| {
@@ -122,6 +139,7 @@ pub async fn run(
     tokio::select! {
         _ = futures::future::join(controller, ready) => {}
         () = scanned => {}
+        () = look_at_rules(rules_client, Arc::clone(&context)) => {}
     }
 }
 
@@ -154,19 +172,29 @@ fn residents_of(pods: Store<SlimPod>) -> impl Fn(SlimNode) -> Vec<MissionRef> {
     }
 }
 
-async fn mark_synced(
-    context: Arc<Context>,
-    cells: Store<DeserializeGuard<MissionCell>>,
-    policies: Store<DeserializeGuard<AgentPolicy>>,
-    pods: Store<SlimPod>,
-    nodes: Store<SlimNode>,
-) {
+/// Looks again and again whether the cluster checks who approves.
+async fn look_at_rules(client: Client, context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match unenforced(&client).await {
+            Ok(lack) => context.enforcement.found(lack),
+            // What was found last still holds; at the start, that nothing counts.
+            Err(error) => tracing::warn!(%error, "cannot see whether the cluster checks who approves"),
+        }
+    }
+}
+
+async fn mark_synced(context: Arc<Context>) {
+    let Stores { cells, policies, pods, nodes, requests } = context.stores.clone();
     // An error means that the writer is gone: the process is ending.
     let all = futures::try_join!(
         cells.wait_until_ready(),
         policies.wait_until_ready(),
         pods.wait_until_ready(),
-        nodes.wait_until_ready()
+        nodes.wait_until_ready(),
+        requests.wait_until_ready()
     );
     if all.is_ok() {
         tracing::info!("the watches are synced");

@@ -47,12 +47,15 @@ pub(super) fn ended(pod: &Pod, completion: Completion, now: DateTime<Utc>) -> Op
     })
 }
 
+/// Cause of the end of an incarnation whose node was lost.
+pub(super) const NODE_LOST: &str = "NodeLost";
+
 /// The end of an incarnation whose pod is gone without a trace of how its process ended.
-pub(super) fn vanished(pod_uid: &str, started_at: Option<Time>, now: DateTime<Utc>) -> LastEnd {
+pub(super) fn vanished(pod_uid: &str, cause: &str, started_at: Option<Time>, now: DateTime<Utc>) -> LastEnd {
     LastEnd {
         pod_uid: pod_uid.into(),
         outcome: Outcome::Disrupted,
-        cause: "PodDeleted".into(),
+        cause: cause.into(),
         exit_code: None,
         started_at,
         at: to_time(now),

@@ -115,6 +115,8 @@ pub struct Expected {
     pub terms: Terms,
     /// Whether the agent's container runs.
     pub running: bool,
+    /// Agents whose parts it has taken over.
+    pub holds: Vec<String>,
 }
 
 /// How long a death in the mission's neighbourhood counts, in seconds.
@@ -142,6 +144,7 @@ pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
             uid: pod.uid.clone(),
             terms: Terms::of(&policy, spec, pod),
             running,
+            holds: status.holds.clone(),
         })
     };
     cell.spec.agents.iter().filter_map(one).collect()

@@ -1,6 +1,7 @@
 //! The mission as a whole: whether it is over, and what its conditions say.
 
 use super::agent::brief;
+use super::part::{is_standby, player};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, Outcome};
 use crate::observe::{Cell, PolicySource};
@@ -35,9 +36,11 @@ fn finding(r#type: ConditionType, status: &'static str, reason: Reason, message:
 
 /// Success is when there is a required agent and each of them is done.
 fn is_over(spec: &[AgentSpec], agents: &[AgentStatus]) -> bool {
-    let mut required = spec.iter().filter(|agent| agent.completion.unwrap_or_default() == Completion::Required).peekable();
+    let required = |agent: &&AgentSpec| agent.completion.unwrap_or_default() == Completion::Required && !is_standby(agent);
+    let mut required = spec.iter().filter(required).peekable();
     let done = |name: &str| {
-        let agent = agents.iter().find(|agent| agent.name == name);
+        // Who has taken over the part does the work.
+        let agent = agents.iter().find(|agent| agent.name == name).map(|agent| player(agents, agent));
         // An end of an earlier incarnation says nothing about the current one.
         let end = agent.and_then(|agent| agent.last_end.as_ref().filter(|end| Some(&end.pod_uid) == agent.pod_uid.as_ref()));
         end.is_some_and(|end| end.outcome == Outcome::Completed)
@@ -72,6 +75,11 @@ pub(super) fn conditions(cell: &Cell, policy: &PolicySource, agents: &[AgentStat
         ),
     };
     let mut conditions = readiness(cell, agents);
+    let waiting: Vec<_> = agents.iter().filter(|agent| agent.reason == Some(Reason::AwaitingApproval)).collect();
+    if !waiting.is_empty() && !is_over(&cell.spec.agents, agents) {
+        let message = format!("{}; see: kubectl get revivalrequests -n {}", tell(&waiting), cell.namespace);
+        conditions.push(finding(ConditionType::ApprovalPending, "True", Reason::AwaitingApproval, message));
+    }
     let steady = |condition: &Finding| matches!(condition.r#type, ConditionType::Reconciling | ConditionType::Stalled);
     if let Some(message) = rollout.filter(|_| !conditions.iter().any(steady)) {
         conditions.push(finding(ConditionType::Reconciling, "True", Reason::Replacing, message));
@@ -90,7 +98,12 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
         ];
     }
     let status = |spec: &AgentSpec| agents.iter().find(|agent| agent.name == spec.name);
-    let is_well = |agent: &&AgentStatus| matches!(agent.state, AgentState::Alive | AgentState::Done);
+    let is_well = |agent: &&AgentStatus| {
+        let substituted = agent.reason == Some(Reason::Substituted);
+        let player = if substituted { player(agents, agent) } else { agent };
+        let idle = player.state == AgentState::Standby && !substituted && player.holds.is_empty();
+        idle || matches!(player.state, AgentState::Alive | AgentState::Done)
+    };
     let needed = |spec: &&AgentSpec| spec.completion.unwrap_or_default() != Completion::Optional;
     let down: Vec<_> = cell.spec.agents.iter().filter(needed).filter_map(status).filter(|agent| !is_well(agent)).collect();
     let optional: Vec<_> =
@@ -135,7 +148,7 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
 
 /// Nothing more happens to it until a person acts.
 fn stays_dead(agent: &AgentStatus) -> bool {
-    let stays = matches!(agent.reason, Some(Reason::RevivalSuppressed | Reason::AttemptsExhausted));
+    let stays = matches!(agent.reason, Some(Reason::RevivalSuppressed | Reason::AttemptsExhausted | Reason::Denied));
     agent.state == AgentState::Dead && stays
 }
 

@@ -8,31 +8,36 @@ mod backoff;
 mod end;
 mod heartbeat;
 mod mission;
+mod part;
 mod phase;
 mod policy;
 mod record;
+mod request;
 mod template;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::api::MissionCellStatus;
+use crate::api::{MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
 use crate::observe::{Scope, Snapshot};
 
 pub use agent::Why;
 pub use heartbeat::{Expected, Judgement, Terms, cooldown_seconds, expected, judge};
+pub use part::role;
 pub use template::hash as template_hash;
 
 /// What to do now, and when to look again.
 ///
 /// A plan has actions or a status, never both: evidence is written before the pod that holds it is deleted, and pods
-/// are made before the status that commits them.
+/// are made before the status that commits them. Answers follow from what is stored, so they go with either.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Plan {
     /// Objects to make and to delete, in this order.
     pub actions: Vec<Action>,
     /// The status to write, where it differs from the stored one and is due.
     pub status: Option<MissionCellStatus>,
+    /// Statuses of RevivalRequests to write.
+    pub answers: Vec<Answer>,
     /// Storms in which an agent is taken for dead, to see whether the next one fares better: one at a time may try.
     pub canaries: Vec<Scope>,
     /// When to look again although nothing has changed.
@@ -58,6 +63,33 @@ pub enum Action {
         /// What for.
         why: Why,
     },
+    /// Ask people: make a RevivalRequest.
+    Ask {
+        /// Its name.
+        name: String,
+        /// The question.
+        spec: Box<RevivalRequestSpec>,
+    },
+    /// Delete a RevivalRequest that was closed long ago, if it still has this UID.
+    Forget {
+        /// Its name.
+        request: String,
+        /// Its UID.
+        uid: String,
+    },
+}
+
+/// The status of a RevivalRequest to write, if nobody has changed it since.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// Its name.
+    pub request: String,
+    /// Its UID.
+    pub uid: String,
+    /// The resourceVersion that the status follows from.
+    pub version: String,
+    /// The status.
+    pub status: Box<RevivalRequestStatus>,
 }
 
 /// Decides what to do about a mission.

@@ -69,7 +69,7 @@ fn held(reason: &str) -> Option<Reason> {
 }
 
 /// Admission takes a moment; one that takes longer than this is worth telling.
-const ADMITTED_WITHIN: TimeDelta = TimeDelta::seconds(30);
+pub(super) const ADMITTED_WITHIN: TimeDelta = TimeDelta::seconds(30);
 
 fn starting(pod: &Pod, now: DateTime<Utc>) -> Shown {
     let began = pod.scheduled.or(pod.created);

@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::agent::Assessment;
-use super::{Plan, mission};
+use super::part::{held, is_standby};
+use super::{Plan, mission, request};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{
     AgentState, AgentStatus, Counts, EffectivePolicy, Incident, IncidentOutcome, MissionCellStatus, NextAction, Outcome,
@@ -27,21 +28,26 @@ pub(super) fn plan(
     let old = &snapshot.cell.status;
     let status = status(snapshot, policy, &assessments, now);
     let evidence = assessments.iter().any(|assessment| assessment.evidence);
-    let mut recheck_at = assessments.iter().filter_map(|assessment| assessment.recheck_at).min();
-    if !evidence && assessments.iter().any(|assessment| !assessment.actions.is_empty()) {
-        let actions = assessments.into_iter().flat_map(|assessment| assessment.actions).collect();
-        return Plan { actions, recheck_at, ..Plan::default() };
+    let (asked, ask_at) = request::questions(snapshot, policy, now);
+    let (forgotten, forget_at) = request::forgotten(snapshot, policy, now);
+    let answers = request::answers(snapshot, policy, now);
+    let looks = assessments.iter().map(|assessment| assessment.recheck_at);
+    let recheck_at = looks.chain([ask_at, forget_at]).flatten().min();
+    let plan = Plan { answers, recheck_at, ..Plan::default() };
+    let acts = assessments.iter().any(|assessment| !assessment.actions.is_empty());
+    if !evidence && (acts || !asked.is_empty() || !forgotten.is_empty()) {
+        let actions = assessments.into_iter().flat_map(|assessment| assessment.actions);
+        return Plan { actions: actions.chain(asked).chain(forgotten).collect(), ..plan };
     }
     if status == *old {
-        return Plan { recheck_at, ..Plan::default() };
+        return plan;
     }
     let due = due(old, &status, &assessments, now);
     if due <= now {
         let canaries = assessments.into_iter().flat_map(|assessment| assessment.canaries).collect();
-        return Plan { status: Some(status), canaries, recheck_at, ..Plan::default() };
+        return Plan { status: Some(status), canaries, ..plan };
     }
-    recheck_at = Some(recheck_at.map_or(due, |earlier| earlier.min(due)));
-    Plan { recheck_at, ..Plan::default() }
+    Plan { recheck_at: Some(recheck_at.map_or(due, |earlier| earlier.min(due))), ..plan }
 }
 
 /// When a changed status is to be written.
@@ -92,9 +98,13 @@ fn status(
         incidents.push(incident);
     }
     let mut agents: Vec<AgentStatus> = assessments.iter().filter_map(|assessment| assessment.status.clone()).collect();
-    for agent in &mut agents {
+    let held_by = |name: &str| held(&cell.spec.agents, &agents, name).iter().map(|held| held.name.clone()).collect();
+    let holds: Vec<Vec<String>> = agents.iter().map(|agent| held_by(&agent.name)).collect();
+    for (agent, holds) in agents.iter_mut().zip(holds) {
         let before = cell.status.agents.iter().find(|before| before.name == agent.name);
+        agent.holds = holds;
         returned(agent, before, &mut incidents);
+        decided(agent, &mut incidents);
     }
     incidents.drain(..incidents.len().saturating_sub(INCIDENTS));
     let replacements = assessments.iter().filter_map(|assessment| assessment.next.as_ref()).filter(|next| next.what == "Replace");
@@ -135,6 +145,19 @@ fn returned(agent: &mut AgentStatus, before: Option<&AgentStatus>, incidents: &m
     }
 }
 
+/// Says in the incident of an agent what people, or its substitutes, have made of it.
+fn decided(agent: &AgentStatus, incidents: &mut [Incident]) {
+    let outcome = match agent.reason {
+        Some(Reason::Denied) => IncidentOutcome::Denied,
+        Some(Reason::Substituted) => IncidentOutcome::Substituted,
+        _ => return,
+    };
+    let last = incidents.iter_mut().rev().find(|incident| incident.agent == agent.name);
+    if let Some(incident) = last.filter(|incident| incident.outcome == IncidentOutcome::Open) {
+        incident.outcome = outcome;
+    }
+}
+
 fn condition(generation: i64, stored: &[Condition], finding: mission::Finding, now: DateTime<Utc>) -> Condition {
     let mission::Finding { r#type, status, reason, message } = finding;
     let unchanged = stored.iter().find(|stored| stored.type_ == ConditionType::as_str(r#type) && stored.status == status);
@@ -150,15 +173,22 @@ fn condition(generation: i64, stored: &[Condition], finding: mission::Finding, n
 
 fn counts(snapshot: &Snapshot, agents: &[AgentStatus]) -> Counts {
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let desired = count(snapshot.cell.spec.agents.len());
-    let alive = count(agents.iter().filter(|agent| agent.state == AgentState::Alive).count());
+    let specs = &snapshot.cell.spec.agents;
+    let stands_by = |agent: &AgentStatus| {
+        let standby = specs.iter().any(|spec| spec.name == agent.name && is_standby(spec));
+        (agent.holder.is_some() && !request::is_to_return(agent)) || (standby && agent.holds.is_empty())
+    };
+    let idle = agents.iter().filter(|agent| specs.iter().any(|spec| spec.name == agent.name) && stands_by(agent)).count();
+    let desired = count(specs.len().saturating_sub(idle));
+    let alive = count(agents.iter().filter(|agent| agent.state == AgentState::Alive && !stands_by(agent)).count());
+    let asks = count(agents.iter().filter(|agent| agent.reason == Some(Reason::AwaitingApproval)).count());
     // An agent that was removed took its number along; what was counted stays counted.
     let stored = &snapshot.cell.status;
     let counted = stored.counts.as_ref().map_or(0, |counts| counts.revived);
     let before =
         |agent: &AgentStatus| stored.agents.iter().find(|before| before.name == agent.name).map_or(0, |before| before.revived);
     let revived = counted + agents.iter().map(|agent| agent.revived - before(agent)).sum::<i64>();
-    Counts { desired, alive, revived, asks: 0, summary: format!("{alive}/{desired}") }
+    Counts { desired, alive, revived, asks, summary: format!("{alive}/{desired}") }
 }
 
 /// The next thing that will happen: what has no time comes first, then the earliest.

@@ -1,12 +1,13 @@
 //! Runs the server and keeps what leads to it right: the certificate, the Service's endpoint, the namespaces' ConfigMaps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::authority::{Authority, Data, Leaf};
 use super::identity::Identity;
@@ -15,6 +16,7 @@ use super::ledger::Ledger;
 use super::server::{self, Answers, Limits};
 use crate::apply::gateway::{self as objects, Error};
 use crate::apply::guard::Guarded;
+use crate::observe::Obstacle;
 use crate::report::metrics::Metrics;
 use crate::runtime::clock::Clock;
 use crate::runtime::leadership::Leadership;
@@ -27,6 +29,8 @@ const RETRIED: Duration = Duration::from_secs(5);
 const COMPARED: Duration = Duration::from_mins(5);
 /// One object is read and written within this time, or it is tried again later.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
+/// As many namespaces are told something at once.
+const TOLD_AT_ONCE: usize = 8;
 
 /// The gateway of this replica; clones share it.
 #[derive(Clone)]
@@ -58,6 +62,8 @@ struct Shared {
     keyring: Arc<Keyring>,
     identity: Identity,
     state: Mutex<State>,
+    /// The gateway's own objects were looked at: it is time to look at the namespaces.
+    looked: Notify,
 }
 
 #[derive(Default)]
@@ -66,6 +72,8 @@ struct State {
     address: Option<String>,
     /// What each namespace was told, and when that was last compared with what is there.
     published: HashMap<String, (Told, Instant)>,
+    /// Namespaces that could not be told.
+    untold: HashSet<String>,
     complaint: Option<String>,
 }
 
@@ -89,7 +97,8 @@ impl Gateway {
     pub fn new(parts: Parts) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::new(parts.clock.monotonic())));
         let keyring = Arc::new(Keyring::new(Arc::clone(&parts.clock)));
-        Self { ledger, shared: Arc::new(Shared { parts, keyring, identity: Identity::default(), state: Mutex::default() }) }
+        let (identity, state, looked) = (Identity::default(), Mutex::default(), Notify::new());
+        Self { ledger, shared: Arc::new(Shared { parts, keyring, identity, state, looked }) }
     }
 
     /// Sees to it that pods of `namespace` can find the gateway. Costs nothing once it is done.
@@ -98,6 +107,15 @@ impl Gateway {
     /// It is not known yet what to tell them, or it can't be written: their agents would wait for admission in vain.
     pub async fn ensure_published(&self, namespace: &str) -> Result<(), Error> {
         self.shared.publish(namespace, false).await
+    }
+
+    /// What keeps the sidecars of `namespace` from being admitted, as far as this replica knows.
+    #[must_use]
+    pub fn obstacle(&self, namespace: &str) -> Option<Obstacle> {
+        if !self.shared.keyring.is_ready() {
+            return Some(Obstacle::NoKeys);
+        }
+        self.shared.state().untold.contains(namespace).then_some(Obstacle::Untold)
     }
 
     /// Serves until the shutdown, and as leader keeps Service, authority and the ConfigMaps of `namespaces` right.
@@ -124,24 +142,22 @@ impl Gateway {
         futures::join!(
             server::serve(listener, config, answers, Limits::default(), shutdown.clone()),
             shared.keyring.keep(guarded.reader(), &shutdown),
-            shared.keep(Box::pin(leadership.gained()), &namespaces, &shutdown),
+            shared.keep(Box::pin(leadership.gained()), &shutdown),
+            shared.keep_telling(&namespaces, &shutdown),
         );
         Ok(())
     }
 }
 
 impl Shared {
-    async fn keep(
-        &self,
-        mut gained: impl Stream<Item = ()> + Unpin,
-        namespaces: &(impl Fn() -> BTreeSet<String> + Send),
-        shutdown: &Shutdown,
-    ) {
+    /// Keeps the gateway's own objects right until the shutdown. Nothing that concerns a namespace holds this up.
+    async fn keep(&self, mut gained: impl Stream<Item = ()> + Unpin, shutdown: &Shutdown) {
         while !shutdown.is_requested() {
             let looked = tokio::select! {
-                looked = self.look(namespaces) => looked,
+                looked = self.look() => looked,
                 () = shutdown.requested() => return,
             };
+            self.looked.notify_one();
             let complaint = looked.err().map(|error| error.to_string());
             let wait = if complaint.is_some() { RETRIED } else { LOOKED };
             self.complain(complaint);
@@ -153,31 +169,52 @@ impl Shared {
         }
     }
 
-    /// Looks at everything once; what fails does not keep the rest from being done.
-    async fn look(&self, namespaces: &(impl Fn() -> BTreeSet<String> + Send)) -> Result<(), Error> {
-        let Parts { guarded, namespace, address, .. } = &self.parts;
+    /// Tells the namespaces where the gateway is until the shutdown, each time after the gateway's own objects were looked at.
+    async fn keep_telling(&self, namespaces: &(impl Fn() -> BTreeSet<String> + Send), shutdown: &Shutdown) {
+        let round = async || {
+            self.looked.notified().await;
+            while !self.tell(namespaces()).await {
+                tokio::time::sleep(RETRIED).await;
+            }
+        };
+        while !shutdown.is_requested() {
+            tokio::select! {
+                () = round() => {}
+                () = shutdown.requested() => return,
+            }
+        }
+    }
+
+    /// Looks at the gateway's own objects once; what fails does not keep the rest from being done.
+    async fn look(&self) -> Result<(), Error> {
+        let Parts { guarded, namespace, address, leadership, .. } = &self.parts;
         let mut outcome = bounded(self.show_certificate()).await;
         let found = bounded(objects::service_address(guarded, namespace)).await;
         outcome = outcome.and(found.map(|address| self.state().address = Some(address)));
-        if !self.parts.leadership.is_leader() {
-            // The next leader may tell the namespaces something else.
-            self.state().published.clear();
-            return outcome;
-        }
         // Not before there is something to show: a replica without a certificate would only turn sidecars away.
-        if self.state().shown.is_some() {
+        if leadership.is_leader() && self.state().shown.is_some() {
             outcome = outcome.and(bounded(objects::lead_here(guarded, namespace, *address)).await);
         }
-        let namespaces = namespaces();
-        self.state().published.retain(|namespace, _| namespaces.contains(namespace));
-        for namespace in &namespaces {
-            if let Err(error) = self.publish(namespace, true).await {
-                // Said by the missions that wait for it as well, so once here is enough.
-                tracing::debug!(%error, namespace, "cannot tell a namespace where the gateway is");
-                outcome = outcome.and(Err(error));
-            }
-        }
         outcome
+    }
+
+    /// Tells the namespaces what they don't know, several at once, as one that is slow must not hold up the others; whether
+    /// all of them know.
+    async fn tell(&self, namespaces: BTreeSet<String>) -> bool {
+        if !self.parts.leadership.is_leader() {
+            // The next leader may tell the namespaces something else.
+            let mut state = self.state();
+            state.published.clear();
+            state.untold.clear();
+            return true;
+        }
+        {
+            let mut state = self.state();
+            state.published.retain(|namespace, _| namespaces.contains(namespace));
+            state.untold.retain(|namespace| namespaces.contains(namespace));
+        }
+        let telling = namespaces.into_iter().map(async |namespace| self.publish(&namespace, true).await.is_ok());
+        futures::stream::iter(telling).buffer_unordered(TOLD_AT_ONCE).fold(true, async |all, told| all && told).await
     }
 
     async fn show_certificate(&self) -> Result<(), Error> {
@@ -223,11 +260,24 @@ impl Shared {
             });
             (told, known)
         };
-        if !known {
-            bounded(objects::publish(guarded, namespace, &told.address, &told.bundle)).await?;
-            self.state().published.insert(namespace.to_owned(), (told, now));
+        if known {
+            return Ok(());
         }
-        Ok(())
+        let published = bounded(objects::publish(guarded, namespace, &told.address, &told.bundle)).await;
+        let mut state = self.state();
+        match &published {
+            Ok(()) => {
+                state.published.insert(namespace.to_owned(), (told, now));
+                if state.untold.remove(namespace) {
+                    tracing::info!(namespace, "the namespace knows where the gateway is");
+                }
+            }
+            Err(error) if state.untold.insert(namespace.to_owned()) => {
+                tracing::warn!(%error, namespace, "cannot tell a namespace where the gateway is; trying again");
+            }
+            Err(_) => {}
+        }
+        published
     }
 
     /// Remembers what is wrong, and says it when it is news.

@@ -109,6 +109,12 @@ impl Keyring {
         Ok(self.known().ok_or(Denied::NotReady)?.check(token, &*self.clock)?)
     }
 
+    /// Whether any keys were read yet: without them no token is taken.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.known().is_some()
+    }
+
     /// Keeps the keys fresh until the shutdown.
     pub async fn keep(&self, client: &Client, shutdown: &Shutdown) {
         let mut complaint = String::new();

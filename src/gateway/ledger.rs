@@ -9,11 +9,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
 use crate::api::beat::{Beat, Seen};
-use crate::observe::Pulse;
+use crate::observe::{Asked, Pulse};
 
-/// Reports that an agent may send at once, and then per second.
+/// Requests that an agent's sidecar may send at once, and then per second.
 const BURST: u8 = 10;
 const PER_SECOND: u32 = 2;
+
+/// What an incarnation was refused for stays known for this long, in seconds: whoever is refused for many things in turn
+/// must not have them all written down.
+const REFUSAL_LASTS: u32 = 300;
 
 /// The UID of a pod, as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,10 +79,24 @@ struct Entry {
     running: Option<u32>,
     refilled: u32,
     tokens: u8,
+    asked: Asked,
+    asked_at: u32,
     seen: Seen,
     reported: bool,
     heard: bool,
     ever_healthy: bool,
+}
+
+impl Entry {
+    /// Takes one of the requests that this incarnation may send.
+    fn spend(&mut self, now: u32) -> Result<(), Refused> {
+        let refill = now.saturating_sub(self.refilled).saturating_mul(PER_SECOND);
+        let tokens = u32::from(self.tokens).saturating_add(refill).min(u32::from(BURST));
+        (self.tokens, self.refilled) = (u8::try_from(tokens).unwrap_or(BURST), now);
+        self.tokens = self.tokens.checked_sub(1).ok_or(Refused::TooMany)?;
+        (self.asked, self.asked_at) = (Asked::Taken, now);
+        Ok(())
+    }
 }
 
 /// Every incarnation that may report.
@@ -87,6 +105,8 @@ pub struct Ledger {
     origin: Instant,
     hasher: RandomState,
     entries: HashMap<Uid, Entry>,
+    /// Only of those that have taken over a part, which are few.
+    holds: HashMap<Uid, Vec<String>>,
     open: bool,
 }
 
@@ -94,7 +114,7 @@ impl Ledger {
     /// An empty ledger, whose times count from `origin`. It is closed.
     #[must_use]
     pub fn new(origin: Instant) -> Self {
-        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), open: false }
+        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), holds: HashMap::new(), open: false }
     }
 
     /// Enters a committed incarnation that reports every `interval` seconds; one that is there keeps what is known of it.
@@ -110,6 +130,8 @@ impl Ledger {
             running: None,
             refilled: now,
             tokens: BURST,
+            asked: Asked::Never,
+            asked_at: now,
             seen: Seen::Unobserved,
             reported: false,
             heard: false,
@@ -122,6 +144,7 @@ impl Ledger {
     /// Forgets an incarnation: whatever it still reports is refused.
     pub fn leave(&mut self, uid: Uid) {
         self.entries.remove(&uid);
+        self.holds.remove(&uid);
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
         }
@@ -129,7 +152,22 @@ impl Ledger {
 
     /// Forgets everything and closes, as a replica that no longer leads has to.
     pub fn clear(&mut self) {
-        (self.entries, self.open) = (HashMap::new(), false);
+        (self.entries, self.holds, self.open) = (HashMap::new(), HashMap::new(), false);
+    }
+
+    /// The agent has the parts of these others.
+    pub fn hold(&mut self, uid: Uid, agents: &[String]) {
+        if agents.is_empty() {
+            self.holds.remove(&uid);
+        } else {
+            self.holds.insert(uid, agents.to_vec());
+        }
+    }
+
+    /// The agents whose parts an agent has taken over.
+    #[must_use]
+    pub fn holds(&self, uid: Uid) -> Vec<String> {
+        self.holds.get(&uid).cloned().unwrap_or_default()
     }
 
     /// Everybody who may report is entered: whoever is not, from now on, may not.
@@ -143,10 +181,38 @@ impl Ledger {
         self.open
     }
 
+    /// How many are entered.
+    #[must_use]
+    pub fn entered(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether the agent of this pod may start: only a committed incarnation is entered.
     #[must_use]
     pub fn admits(&self, uid: Uid) -> bool {
         self.open && self.entries.contains_key(&uid)
+    }
+
+    /// Takes note of a question for admission, and says whether the agent may start.
+    ///
+    /// # Errors
+    /// The incarnation asks too often.
+    pub fn ask(&mut self, uid: Uid, now: Instant) -> Result<bool, Refused> {
+        let (open, now) = (self.open, self.seconds(now));
+        match self.entries.get_mut(&uid).filter(|_| open) {
+            Some(entry) => entry.spend(now).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes note that a request of this incarnation was refused; of one that is not entered nothing is noted.
+    pub fn refuse(&mut self, uid: Uid, why: Asked, now: Instant) {
+        let now = self.seconds(now);
+        if let Some(entry) = self.entries.get_mut(&uid)
+            && (entry.asked == Asked::Never || now.saturating_sub(entry.asked_at) >= REFUSAL_LASTS)
+        {
+            (entry.asked, entry.asked_at) = (why, now);
+        }
     }
 
     /// Takes note of a report, and says how many seconds later the next one is wanted.
@@ -161,10 +227,7 @@ impl Ledger {
         let said = (&beat.status, beat.cycle, &beat.task);
         let progress = (said != (&None, None, &None)).then(|| self.hasher.hash_one(said));
         let entry = self.entries.get_mut(&uid).ok_or(Refused::Gone)?;
-        let refill = now.saturating_sub(entry.refilled).saturating_mul(PER_SECOND);
-        let tokens = u32::from(entry.tokens).saturating_add(refill).min(u32::from(BURST));
-        (entry.tokens, entry.refilled) = (u8::try_from(tokens).unwrap_or(BURST), now);
-        entry.tokens = entry.tokens.checked_sub(1).ok_or(Refused::TooMany)?;
+        entry.spend(now)?;
         if entry.progress != progress {
             (entry.progress, entry.progressed) = (progress, now);
         }
@@ -188,6 +251,7 @@ impl Ledger {
         let age = now.saturating_sub(entry.last);
         Some(Pulse {
             age,
+            asked: entry.asked,
             reported: entry.reported,
             ever_healthy: entry.ever_healthy,
             heard: entry.heard,

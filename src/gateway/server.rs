@@ -4,6 +4,7 @@
 //! new connections to the next leader, but kube-proxy leaves those alone that exist.
 
 mod answer;
+mod patience;
 mod places;
 mod route;
 mod timed;
@@ -40,13 +41,18 @@ pub struct Limits {
     pub request: Duration,
     /// Time for the body, within that of the request.
     pub body: Duration,
-    /// Time without a request; only connections whose last request was taken stay open at all. It is longer than the time
-    /// between two reports, so that a report needs no new connection.
+    /// Time without a request; only connections of incarnations that have proven who they are stay open at all. It is longer
+    /// than the time between two reports, so that a report needs no new connection.
     pub idle: Duration,
-    /// Connections at once.
+    /// Connections at once of incarnations that have proven who they are: one each.
     pub connections: usize,
-    /// Connections at once from one address. All sidecars of a node may share one behind its address translation.
-    pub per_source: usize,
+    /// Connections at once of those who have not, or not yet.
+    pub strangers: usize,
+    /// The same from one address. All sidecars of a node may share one behind its address translation.
+    pub strangers_of_source: usize,
+    /// Time that each of these has. After it, one may have to leave for another. A sidecar needs a few milliseconds for the
+    /// handshake and its first request; where processors are short, more.
+    pub chance: Duration,
 }
 
 impl Default for Limits {
@@ -57,7 +63,9 @@ impl Default for Limits {
             body: Duration::from_secs(2),
             idle: Duration::from_secs(75),
             connections: 20_000,
-            per_source: 2_000,
+            strangers: 1_000,
+            strangers_of_source: 200,
+            chance: Duration::from_millis(500),
         }
     }
 }
@@ -65,7 +73,7 @@ impl Default for Limits {
 /// Serves until the shutdown; requests under way then are dropped.
 pub async fn serve(listener: TcpListener, config: ServerConfig, answers: Arc<Answers>, limits: Limits, shutdown: Shutdown) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let places = Places::new(limits.connections, limits.per_source);
+    let places = Places::new(limits, Arc::clone(&answers.clock), Arc::clone(&answers.metrics));
     // Dropping the set ends them all.
     let mut connections = JoinSet::new();
     let mut leading = answers.leadership.subscribe();
@@ -85,7 +93,7 @@ pub async fn serve(listener: TcpListener, config: ServerConfig, answers: Arc<Ans
             }
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, source)) => match places.take(source.ip(), &answers.metrics) {
+                Ok((stream, source)) => match places.take(source.ip()) {
                     Ok(place) => {
                         connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&answers), limits, place));
                     }
@@ -101,7 +109,15 @@ pub async fn serve(listener: TcpListener, config: ServerConfig, answers: Arc<Ans
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answers: Arc<Answers>, limits: Limits, _place: Place) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answers: Arc<Answers>, limits: Limits, place: Place) {
+    let place = Arc::new(place);
+    tokio::select! {
+        () = place.lost() => {}
+        () = converse(stream, acceptor, answers, limits, Arc::clone(&place)) => {}
+    }
+}
+
+async fn converse(stream: TcpStream, acceptor: TlsAcceptor, answers: Arc<Answers>, limits: Limits, place: Arc<Place>) {
     // Answers are one small write each: waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await else {
@@ -109,8 +125,8 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answers: Arc<Answe
         return;
     };
     let service = service_fn(move |request| {
-        let answers = Arc::clone(&answers);
-        async move { Ok::<_, Infallible>(answers.answer(request, limits).await) }
+        let (answers, place) = (Arc::clone(&answers), Arc::clone(&place));
+        async move { Ok::<_, Infallible>(answers.answer(request, limits, &place).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

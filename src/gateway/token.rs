@@ -89,6 +89,21 @@ pub enum Rejected {
     Unbound,
 }
 
+impl Rejected {
+    /// The pod of a token that was rejected for this although the cluster signed it. `None`: nothing in it is to be believed.
+    #[must_use]
+    pub fn signed_for(self, token: &str) -> Option<Uid> {
+        match self {
+            // The signature was looked at before these.
+            Self::Issuer | Self::Audience | Self::Time => {
+                let claims: Claims = part(token.split('.').nth(1)?).ok()?;
+                Uid::read(&claims.kubernetes?.pod?.uid)
+            }
+            Self::Malformed | Self::Algorithm | Self::UnknownKey | Self::Signature | Self::Unbound => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Header {
     alg: String,

@@ -1,5 +1,6 @@
 //! From the cluster to a plain [`Snapshot`]: reads only, and no opinion.
 
+pub mod enforcement;
 pub mod node;
 pub mod pod;
 mod pulse;
@@ -7,7 +8,7 @@ mod reader;
 pub mod snapshot;
 mod unrest;
 
-pub use pulse::Pulse;
+pub use pulse::{Asked, Obstacle, Pulse};
 pub use reader::{Error, Known, Reader, Stores};
 pub use snapshot::{Cell, Container, Node, Pod, PolicySource, Refusal, Request, Sidecar, Snapshot};
 pub use unrest::{Neighbour, Scope, Unrest, scopes, unrest};

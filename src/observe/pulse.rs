@@ -10,6 +10,9 @@ use crate::api::beat::Seen;
 pub struct Pulse {
     /// Time since the last report, or since this replica began to expect one.
     pub age: u32,
+    /// What came of its requests to this replica.
+    #[serde(default)]
+    pub asked: Asked,
     /// Whether it has reported to this replica.
     pub reported: bool,
     /// Whether its sidecar, or this replica, has ever seen it well.
@@ -26,4 +29,33 @@ pub struct Pulse {
     pub busy: Option<u32>,
     /// How long this replica has seen the agent's container running.
     pub running: u32,
+}
+
+/// What came of an incarnation's requests, of those with a token that the cluster signed for its pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    /// There was none.
+    #[default]
+    Never,
+    /// They are taken.
+    Taken,
+    /// The token is of another issuer.
+    OtherIssuer,
+    /// The token is for another audience.
+    OtherAudience,
+    /// The token has expired, or is not valid yet.
+    NotNow,
+    /// The request is not one, or of another version.
+    NotUnderstood,
+    /// The request did not come in time.
+    Slow,
+}
+
+/// What keeps sidecars from being admitted, whatever they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Obstacle {
+    /// The operator could not read the keys that tokens are checked with.
+    NoKeys,
+    /// The operator could not tell the mission's namespace where the gateway is.
+    Untold,
 }

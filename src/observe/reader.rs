@@ -9,11 +9,13 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 
-use super::Pulse;
 use super::node::SlimNode;
 use super::pod::SlimPod;
-use super::snapshot::{Cell, Node, PolicySource, Refusal, Snapshot};
-use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, names};
+use super::snapshot::{Cell, Node, PolicySource, Refusal, Request, Snapshot};
+use super::{Obstacle, Pulse};
+use crate::api::conditions::Reason;
+use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, RevivalRequest, names};
+use crate::runtime::time::from_time;
 
 /// The caches that the watches fill.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct Stores {
     pub pods: Store<SlimPod>,
     /// Nodes.
     pub nodes: Store<SlimNode>,
+    /// Questions to people.
+    pub requests: Store<DeserializeGuard<RevivalRequest>>,
 }
 
 /// What the leader knows besides what is stored in the cluster.
@@ -35,6 +39,10 @@ pub struct Known {
     pub refusals: BTreeMap<String, Refusal>,
     /// What the gateway knows of the mission's incarnations, by the UID of the pod.
     pub pulses: BTreeMap<String, Pulse>,
+    /// What the cluster lacks to make sure that only those approve who may.
+    pub unenforced: Option<String>,
+    /// What keeps the mission's sidecars from being admitted.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
@@ -86,7 +94,31 @@ impl Reader {
             .filter(|pod| pod.cell() == Some(&name) && pod.namespace().as_deref() == Some(&namespace))
             .map(|pod| pod.view())
             .collect();
-        self.snapshot(cell, pods, known)
+        let requests = self.cached_requests(cell).iter().filter_map(|request| view(request.0.as_ref().ok()?)).collect();
+        self.snapshot(cell, pods, requests, known)
+    }
+
+    fn cached_requests(&self, cell: &MissionCell) -> Vec<Arc<DeserializeGuard<RevivalRequest>>> {
+        let (namespace, uid) = (cell.namespace(), cell.uid());
+        let is_its =
+            |request: &RevivalRequest| request.namespace() == namespace && Some(&request.spec.cell_ref.uid) == uid.as_ref();
+        let requests = self.stores.requests.state();
+        requests.into_iter().filter(|request| request.0.as_ref().is_ok_and(is_its)).collect()
+    }
+
+    /// All requests about the mission; none is asked for where none is to be expected.
+    async fn requests(&self, cell: &MissionCell) -> Result<Vec<Request>, kube::Error> {
+        let agents = cell.status.iter().flat_map(|status| &status.agents);
+        let waits = agents.into_iter().any(|agent| agent.reason == Some(Reason::AwaitingApproval));
+        if !waits && self.cached_requests(cell).is_empty() {
+            return Ok(Vec::new());
+        }
+        let requests =
+            Api::<DeserializeGuard<RevivalRequest>>::namespaced(self.client.clone(), &cell.namespace().unwrap_or_default());
+        let found = requests.list(&ListParams::default()).await?;
+        let uid = cell.uid();
+        let views = found.items.iter().filter_map(|request| view(request.0.as_ref().ok()?));
+        Ok(views.filter(|request| Some(&request.spec.cell_ref.uid) == uid.as_ref()).collect())
     }
 
     /// A snapshot by consistent reads of the mission and its pods, with the mission's resourceVersion: what every write is
@@ -112,11 +144,13 @@ impl Reader {
         let selector = ListParams::default().labels(&format!("{}={name}", names::CELL));
         let pods =
             Api::<SlimPod>::namespaced(self.client.clone(), &namespace).list(&selector).await.map_err(failed("the pods"))?;
+        let requests = self.requests(&current).await.map_err(failed("the RevivalRequests"))?;
         let version = current.resource_version().unwrap_or_default();
-        Ok(Some((self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), known), version)))
+        Ok(Some((self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), requests, known), version)))
     }
 
-    fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, known: Known) -> Snapshot {
+    fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, mut requests: Vec<Request>, known: Known) -> Snapshot {
+        requests.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
         pods.sort_by(|left, right| (&left.agent, left.attempt, &left.uid).cmp(&(&right.agent, right.attempt, &right.uid)));
         let policy = self.policy(cell);
         let cell = Cell {
@@ -129,19 +163,9 @@ impl Reader {
             status: cell.status.clone().unwrap_or_default(),
         };
         let nodes = self.nodes(&pods);
-        let Known { refusals, pulses } = known;
-        Snapshot {
-            cell,
-            policy,
-            defaults: (*self.defaults).clone(),
-            pods,
-            nodes,
-            pulses,
-            refusals,
-            unrest: Vec::new(),
-            requests: Vec::new(),
-            unenforced: None,
-        }
+        let Known { refusals, pulses, obstacle, unenforced } = known;
+        let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
+        Snapshot { cell, policy, defaults, pods, nodes, pulses, obstacle, refusals, unrest, requests, unenforced }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.
@@ -163,4 +187,16 @@ impl Reader {
             (None, None) => PolicySource::BuiltIn,
         }
     }
+}
+
+/// A request as decisions see it.
+fn view(request: &RevivalRequest) -> Option<Request> {
+    Some(Request {
+        name: request.name_any(),
+        uid: request.uid()?,
+        version: request.resource_version()?,
+        created: from_time(request.metadata.creation_timestamp.as_ref()?),
+        spec: request.spec.clone(),
+        status: request.status.clone().unwrap_or_default(),
+    })
 }

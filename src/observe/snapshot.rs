@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Pulse, Unrest};
+use super::{Obstacle, Pulse, Unrest};
 use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
 
 /// Everything a decision about one mission depends on, apart from the time.
@@ -23,6 +23,9 @@ pub struct Snapshot {
     pub nodes: BTreeMap<String, Node>,
     /// What the gateway knows of the mission's incarnations, by the UID of the pod.
     pub pulses: BTreeMap<String, Pulse>,
+    /// What keeps the mission's sidecars from being admitted, as far as the operator knows.
+    #[serde(default)]
+    pub obstacle: Option<Obstacle>,
     /// Agents whose pod the API server refused lately.
     pub refusals: BTreeMap<String, Refusal>,
     /// What the mission's agents share with others, and how many are in trouble there.

@@ -124,8 +124,8 @@ impl Link {
         let body = serde_json::to_vec(body).map_err(|error| Trouble::Internal(error.to_string()))?;
         let answer = tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(path, body.into())).await;
         let answer = answer.unwrap_or(Err(Trouble::Timeout));
-        // Who was refused for the rate or for good may keep the connection; anything else may be a gateway that is ill.
-        let keep = |status: StatusCode| matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::GONE);
+        // Who was refused for the rate may keep the connection; anything else may be a gateway that is ill.
+        let keep = |status: StatusCode| status == StatusCode::TOO_MANY_REQUESTS;
         match &answer {
             Ok(_) => {}
             Err(Trouble::Refused { status, .. }) if keep(*status) => {}

@@ -108,7 +108,10 @@ async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Byte
         Ok(post) => {
             state.posted(post);
             let timestamp = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-            respond(StatusCode::OK, &json!({"status": "ok", "agent": state.agent, "timestamp": timestamp}))
+            respond(
+                StatusCode::OK,
+                &json!({"status": "ok", "agent": state.agent, "timestamp": timestamp, "holds": state.holds()}),
+            )
         }
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
     }

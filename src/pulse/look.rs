@@ -1,6 +1,6 @@
 //! A look at an agent that answers HTTP.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 
 /// As much of an answer as is read, in bytes.
 const READ: usize = 4096;
+/// Where an agent may listen that listens on the loopback, in the order in which it is looked for: a program that is told
+/// `localhost` may take either.
+const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +34,19 @@ impl Endpoint {
         matches!(tokio::time::timeout(self.timeout, self.look()).await, Ok(Some(true)))
     }
 
+    /// Whoever takes the connection is the agent: only one of its addresses is asked, so it answers once.
+    async fn connect(&self) -> Option<TcpStream> {
+        for loopback in LOOPBACKS {
+            if let Ok(stream) = TcpStream::connect(SocketAddr::new(loopback, self.port)).await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
     async fn look(&self) -> Option<bool> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let stream = TcpStream::connect(address).await.ok()?;
+        let stream = self.connect().await?;
+        let address = stream.peer_addr().ok()?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(16 * 1024);
         let (mut requests, connection) = builder.handshake(TokioIo::new(stream)).await.ok()?;

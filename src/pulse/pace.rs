@@ -52,7 +52,7 @@ impl Pace {
     }
 
     /// The wait after a report that was taken.
-    pub fn taken(&mut self, reply: Reply) -> Duration {
+    pub fn taken(&mut self, reply: &Reply) -> Duration {
         self.failures = 0;
         self.interval = interval(reply.next_heartbeat_seconds);
         self.around(self.interval)

@@ -33,8 +33,8 @@ pub async fn run(mut link: Link, mut pace: Pace, state: Arc<State>) {
         let wait = match link.beat(&beat).await {
             Ok(reply) => {
                 news.well();
-                let wait = pace.taken(reply);
-                state.taken(pace.interval());
+                let wait = pace.taken(&reply);
+                state.taken(pace.interval(), reply.holds);
                 wait
             }
             Err(trouble) => failed(&mut pace, &mut news, &trouble, true),

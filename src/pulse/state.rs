@@ -34,6 +34,7 @@ struct Now {
     sight: Sight,
     interval: Duration,
     taken: Option<Instant>,
+    holds: Vec<String>,
 }
 
 impl State {
@@ -41,7 +42,8 @@ impl State {
     #[must_use]
     pub fn new(agent: String, source: Source, interval: Duration, clock: Arc<dyn Clock>) -> Self {
         let looked = clock.monotonic();
-        let now = Now { looked, lost: Duration::ZERO, sight: Sight::new(source, looked), interval, taken: None };
+        let now =
+            Now { looked, lost: Duration::ZERO, sight: Sight::new(source, looked), interval, taken: None, holds: Vec::new() };
         Self { agent, clock, admitted: watch::Sender::new(false), now: Mutex::new(now) }
     }
 
@@ -87,11 +89,17 @@ impl State {
         now.sight.report(now.interval, awake)
     }
 
-    /// A report was taken, and the next ones are to come every `interval`.
-    pub fn taken(&self, interval: Duration) {
+    /// A report was taken; the next ones are to come every `interval`, and the agent has the parts of these others.
+    pub fn taken(&self, interval: Duration, holds: Vec<String>) {
         let mut now = self.now();
         now.taken = Some(self.clock.monotonic());
-        now.interval = interval;
+        (now.interval, now.holds) = (interval, holds);
+    }
+
+    /// The agents whose parts this one has taken over, as the gateway last said.
+    #[must_use]
+    pub fn holds(&self) -> Vec<String> {
+        self.now().holds.clone()
     }
 
     /// Time from one report to the next.
@@ -105,7 +113,7 @@ impl State {
     pub fn health(&self) -> Value {
         let since = |taken: Instant| self.clock.monotonic().saturating_duration_since(taken).as_secs();
         let last = self.now().taken.map(since);
-        json!({"status": "ok", "admitted": *self.admitted.borrow(), "lastBeatSeconds": last})
+        json!({"status": "ok", "admitted": *self.admitted.borrow(), "lastBeatSeconds": last, "holds": self.holds()})
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {

@@ -13,7 +13,7 @@ use kube::Resource;
 use super::sidecar;
 use crate::api::quantity::Amount;
 use crate::api::{AgentSpec, ConfigFile, EnvSource, KeyRef, MissionCell, Port, Protocol, Resources, names};
-use crate::decide::template_hash;
+use crate::decide::{role, template_hash};
 use crate::observe::Cell;
 
 /// The pod of an agent's incarnation number `attempt`, with a sidecar of this image.
@@ -86,7 +86,7 @@ fn container(cell: &Cell, agent: &AgentSpec) -> Container {
         ("LAZARUS_CELL", cell.name.as_str()),
         ("LAZARUS_CELL_UID", &cell.uid),
         ("LAZARUS_AGENT", &agent.name),
-        ("LAZARUS_ROLE", agent.role.unwrap_or_default().as_str()),
+        ("LAZARUS_ROLE", role(cell, agent).as_str()),
         ("LAZARUS_PORT", &port),
     ];
     let own = own.map(|(name, value)| EnvVar { name: name.into(), value: Some(value.into()), value_from: None });

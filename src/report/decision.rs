@@ -3,6 +3,8 @@
 //! A record holds no text that an agent wrote and none of what a spec gives to an agent's process: a log has other readers
 //! than the mission. What is left out decides nothing, so the same plan follows from what is left.
 
+use std::io::Write;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -130,6 +132,13 @@ impl Record {
     }
 }
 
+/// Writes a record to stdout, as one line.
+pub fn write(record: &Record) {
+    let mut stdout = std::io::stdout().lock();
+    // Whoever reads the log may be gone; the mission goes on.
+    writeln!(stdout, "{}", record.line()).and_then(|()| stdout.flush()).ok();
+}
+
 /// The snapshot without the output of agents, without what people say about requests, and without what agents are given:
 /// nothing of it is decided on but whether it changed, which the hashes of the templates tell.
 #[must_use]
@@ -158,9 +167,12 @@ pub fn without_text(snapshot: &Snapshot) -> Snapshot {
 }
 
 fn plan_without_text(cell: &Cell, plan: &Plan) -> Plan {
-    let Plan { actions, status, canaries, recheck_at } = plan.clone();
+    let Plan { actions, status, mut answers, canaries, recheck_at } = plan.clone();
     let status = status.map(|status| Templates::of(cell).rename_all(&status));
-    Plan { actions, status, canaries, recheck_at }
+    for decision in answers.iter_mut().flat_map(|answer| &mut answer.status.decisions) {
+        decision.comment = None;
+    }
+    Plan { actions, status, answers, canaries, recheck_at }
 }
 
 /// The fields that decisions look at.

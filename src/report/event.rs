@@ -1,7 +1,7 @@
 //! Which Events a change of status is worth: a fixed catalogue, derived from the old and the new status alone.
 
 use crate::api::conditions::Reason;
-use crate::api::{AgentState, AgentStatus, MissionCellStatus, Outcome};
+use crate::api::{AgentState, AgentStatus, DecisionVerdict, MissionCellStatus, Outcome, Ruling};
 
 /// Something worth telling, about a mission or one of its agents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub fn catalogue() -> &'static [(&'static str, &'static str)] {
         ("AgentHeld", "An agent can't go on; the reason says what it waits for."),
         ("AttemptsExhausted", "An agent used all its attempts and stays dead."),
         ("RevivalSuppressed", "An agent is dead and stays so, because revive is Never."),
+        ("ApprovalRequested", "An agent is dead and a person is asked what to do."),
+        ("ApprovalGiven", "A person, or onTimeout, approved what is to be done about a dead agent."),
+        ("ApprovalDenied", "A person, or onTimeout, denied the revival of a dead agent."),
+        ("AgentSubstituted", "Another agent has taken over a dead agent's part."),
+        ("PartReturned", "An agent is alive again and has its part back."),
         ("MissionReady", "Every agent that the mission needs is alive."),
         ("MissionSucceeded", "All required agents did their work."),
         ("MissionFailed", "A required agent stays dead."),
@@ -78,9 +83,7 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
                 let code = end.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
                 event("AgentDied", true, format!("{name} died ({cause}{code})"), agent)
             }
-            Outcome::Disrupted => {
-                event("AgentDisrupted", false, format!("{name} lost its pod ({cause}); it is made anew"), agent)
-            }
+            Outcome::Disrupted => event("AgentDisrupted", false, format!("{name} lost its pod ({cause})"), agent),
             Outcome::Replaced => event("AgentReplaced", false, format!("{name} is replaced: its spec changed"), agent),
             Outcome::Stopped => event("AgentStopped", false, format!("{name} is stopped: the mission succeeded"), agent),
         });
@@ -89,6 +92,7 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
         events.push(event("AgentRevived", false, format!("{name} is alive again, as incarnation {}", agent.attempt), agent));
     }
     let fresh = before.is_none_or(|before| (before.state, before.reason) != (agent.state, agent.reason));
+    events.extend(decided(before, agent, fresh));
     match agent.reason {
         Some(Reason::AttemptsExhausted) if fresh => {
             events.push(event("AttemptsExhausted", true, format!("{name} {said}"), agent));
@@ -101,6 +105,40 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
         }
         Some(Reason::Stale) if fresh => events.push(event("AgentStale", true, format!("{name} {said}"), agent)),
         Some(_) | None => {}
+    }
+    events
+}
+
+/// What people were asked and have decided, and who has whose part.
+fn decided(before: Option<&AgentStatus>, agent: &AgentStatus, fresh: bool) -> Vec<Event> {
+    let name = &agent.name;
+    let mut events = Vec::new();
+    if fresh && agent.reason == Some(Reason::AwaitingApproval) {
+        let said = agent.message.as_deref().unwrap_or_default();
+        events.push(event("ApprovalRequested", true, format!("{name} {said}"), agent));
+    }
+    if let Some(ruling) =
+        agent.ruling.as_ref().filter(|ruling| before.is_none_or(|before| before.ruling.as_ref() != Some(ruling)))
+    {
+        let Ruling { request, pod_uid: _, verdict, option, by, at: _ } = ruling;
+        let what = option.as_deref().unwrap_or_default();
+        events.push(match verdict {
+            DecisionVerdict::Approve => {
+                event("ApprovalGiven", false, format!("{what} of {name} approved by {by} ({request})"), agent)
+            }
+            DecisionVerdict::Deny => {
+                event("ApprovalDenied", true, format!("revival of {name} denied by {by} ({request})"), agent)
+            }
+        });
+    }
+    match (before.and_then(|before| before.holder.as_ref()), &agent.holder) {
+        (earlier, Some(holder)) if earlier != Some(holder) => {
+            events.push(event("AgentSubstituted", true, format!("{holder} has taken over the part of {name}"), agent));
+        }
+        (Some(holder), None) => {
+            events.push(event("PartReturned", false, format!("{name} has its part back from {holder}"), agent));
+        }
+        (_, _) => {}
     }
     events
 }

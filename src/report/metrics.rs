@@ -101,6 +101,8 @@ labels! {
         MissionCell = "MissionCell",
         /// How deaths are handled.
         AgentPolicy = "AgentPolicy",
+        /// A question to people.
+        RevivalRequest = "RevivalRequest",
         /// An agent's incarnation.
         Pod = "Pod",
         /// A Kubernetes Event.

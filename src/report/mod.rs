@@ -8,4 +8,4 @@ mod status;
 
 pub use event::{Event, between, catalogue};
 pub use publish::{Publisher, quarantined};
-pub use status::{patch, quarantine};
+pub use status::{answer, patch, quarantine};

@@ -6,8 +6,9 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 
 use crate::api::conditions::{ConditionType, Reason};
-use crate::api::{MissionCell, MissionCellStatus, names};
+use crate::api::{MissionCell, MissionCellStatus, RevivalRequest, RevivalRequestStatus, names};
 use crate::apply::guard::{Guarded, WriteError};
+use crate::decide::Answer;
 use crate::observe::Cell;
 use crate::report::metrics::{Kind, Verb};
 use crate::runtime::time::to_time;
@@ -29,6 +30,25 @@ pub async fn patch(guarded: &Guarded, cell: &Cell, resource_version: &str, statu
     let patch = Patch::Merge(patch);
     let sent = cells.patch_status(&cell.name, &parameters, &patch);
     guarded.write(Verb::PatchStatus, Kind::MissionCell, sent).await.map(drop)
+}
+
+/// Writes where a question stands.
+///
+/// The patch carries the resourceVersion that was read: a decision that came in between is not overwritten.
+///
+/// # Errors
+/// The request changed since it was read, or the write failed.
+pub async fn answer(guarded: &Guarded, namespace: &str, answer: &Answer) -> Result<(), WriteError> {
+    let Answer { request, uid, version, status } = answer;
+    let RevivalRequestStatus { conditions, summary, decisions: _ } = status.as_ref();
+    let patch = Patch::Merge(json!({
+        "metadata": { "resourceVersion": version, "uid": uid },
+        "status": { "conditions": conditions, "summary": summary },
+    }));
+    let requests = Api::<RevivalRequest>::namespaced(guarded.reader().clone(), namespace);
+    let parameters = PatchParams { field_manager: Some(names::OPERATOR.into()), ..PatchParams::default() };
+    let sent = requests.patch_status(request, &parameters, &patch);
+    guarded.write(Verb::PatchStatus, Kind::RevivalRequest, sent).await.map(drop)
 }
 
 /// Says in the status of an object that this operator can't understand that nothing is done about it.

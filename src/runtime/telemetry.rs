@@ -6,13 +6,21 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// The least important level that is shown.
     pub level: LogLevel,
     /// One JSON object per line, or text.
     pub format: LogFormat,
+    /// Whether each decision that changes something is written to stdout, with what it was decided from.
+    pub decisions: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::default(), format: LogFormat::default(), decisions: true }
+    }
 }
 
 /// Importance of a log line.

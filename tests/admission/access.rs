@@ -1,10 +1,12 @@
 //! Who may write missions and their status.
 
+use lazarus::render::install::{Object, Options, manifest};
 use serde_json::{Value, json};
 
 use super::lab::{Namespace, User, assert_refused, eventually, install, is_ruled_out};
 
-fn cell(name: &str) -> Value {
+/// A mission that starts nothing.
+pub fn cell(name: &str) -> Value {
     // Where an operator runs, it makes no pods: this policy is missing.
     json!({
         "apiVersion": "lazarus-pit.io/v1alpha1", "kind": "MissionCell", "metadata": {"name": name},
@@ -16,7 +18,7 @@ fn cell(name: &str) -> Value {
 }
 
 /// Gives rights in the namespace to users, under a role that is made for it or is there.
-async fn grant(admin: &User, namespace: &Namespace, user: &str, cluster_role: Option<&str>, rules: Value) {
+pub async fn grant(admin: &User, namespace: &Namespace, user: &str, cluster_role: Option<&str>, rules: Value) {
     let path = |kind: &str| format!("apis/rbac.authorization.k8s.io/v1/namespaces/{}/{kind}", namespace.0);
     let metadata = json!({"name": user});
     if cluster_role.is_none() {
@@ -89,12 +91,35 @@ async fn the_clusters_own_roles_cover_missions() {
             }
         }
         assert!(!user.may(&namespace.0, "patch", group, "missioncells/status").await, "{role} may write the status");
+        // To write missions is one thing, to bring agents back another.
+        if role == "admin" {
+            eventually("admin covers approvals", || user.may(&namespace.0, "approve", group, "revivalrequests")).await;
+        }
+        for (verb, kind) in [
+            ("approve", "revivalrequests"),
+            ("create", "revivalrequests"),
+            ("delete", "revivalrequests"),
+            ("patch", "revivalrequests/status"),
+            ("update", "revivalrequests/status"),
+        ] {
+            assert_eq!(user.may(&namespace.0, verb, group, kind).await, role == "admin", "{role}: {verb} {kind}");
+        }
+        for verb in ["update", "patch", "deletecollection"] {
+            assert!(!user.may(&namespace.0, verb, group, "revivalrequests").await, "{role} may {verb} requests");
+        }
         user.create(&namespace.ours("missioncells?dryRun=All"), &cell(role)).await.unwrap();
     }
     let viewer = User::named("view").await;
     eventually("view covers missions", || viewer.may(&namespace.0, "list", group, "missioncells")).await;
     viewer.get(&namespace.ours("missioncells")).await.unwrap();
     assert!(viewer.may(&namespace.0, "get", group, "missioncells/status").await);
+    for verb in ["get", "list", "watch"] {
+        assert!(viewer.may(&namespace.0, verb, group, "revivalrequests").await, "view may not {verb} requests");
+    }
+    assert!(viewer.may(&namespace.0, "get", group, "revivalrequests/status").await);
+    for verb in ["approve", "create", "update", "patch", "delete"] {
+        assert!(!viewer.may(&namespace.0, verb, group, "revivalrequests").await, "view may {verb} requests");
+    }
     for verb in ["create", "update", "patch", "delete", "deletecollection"] {
         assert!(!viewer.may(&namespace.0, verb, group, "missioncells").await, "view may {verb} missions");
     }
@@ -145,11 +170,17 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
     install().await;
     let operator = User::operator().await;
     let ours = "lazarus-pit.io";
+    let rules = "admissionregistration.k8s.io";
     let allowed = [
         ("default", "watch", ours, "missioncells"),
         ("default", "patch", ours, "missioncells/status"),
         ("default", "update", ours, "missioncells/finalizers"),
         ("default", "list", ours, "agentpolicies"),
+        ("default", "get", ours, "revivalrequests"),
+        ("default", "watch", ours, "revivalrequests"),
+        ("default", "create", ours, "revivalrequests"),
+        ("default", "delete", ours, "revivalrequests"),
+        ("default", "patch", ours, "revivalrequests/status"),
         ("default", "watch", "", "nodes"),
         ("default", "create", "", "pods"),
         ("default", "delete", "", "pods"),
@@ -161,6 +192,12 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
         ("default", "update", ours, "missioncells"),
         ("default", "patch", ours, "missioncells"),
         ("default", "delete", ours, "missioncells"),
+        ("default", "approve", ours, "revivalrequests"),
+        ("default", "update", ours, "revivalrequests"),
+        ("default", "patch", ours, "revivalrequests"),
+        ("default", "deletecollection", ours, "revivalrequests"),
+        ("default", "update", ours, "revivalrequests/status"),
+        ("default", "update", ours, "agentpolicies"),
         ("default", "get", "", "pods"),
         ("default", "update", "", "pods"),
         ("default", "patch", "", "pods"),
@@ -178,6 +215,9 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
         ("lazarus-pit", "update", "discovery.k8s.io", "endpointslices"),
         ("default", "create", "", "configmaps"),
         ("default", "patch", "", "configmaps"),
+        ("", "get", rules, "validatingadmissionpolicies"),
+        ("", "list", rules, "validatingadmissionpolicybindings"),
+        ("", "patch", rules, "validatingadmissionpolicies"),
     ];
     for (namespace, verb, group, resource) in allowed {
         eventually(&format!("{verb} {resource}"), || operator.may(namespace, verb, group, resource)).await;
@@ -193,6 +233,8 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
         ("default", "get", core, "configmaps", "lazarus-gateway"),
         ("default", "create", core, "configmaps", "lazarus-gateway"),
         ("default", "patch", core, "configmaps", "lazarus-gateway"),
+        ("", "get", rules, "validatingadmissionpolicies", "revivalrequest-decisions.lazarus-pit.io"),
+        ("", "get", rules, "validatingadmissionpolicybindings", "missioncell-status.lazarus-pit.io"),
     ] {
         let may = || operator.may_named(namespace, verb, group, resource, name);
         eventually(&format!("{verb} {resource} {name}"), may).await;
@@ -208,8 +250,12 @@ async fn the_operator_may_do_what_it_does_and_no_more() {
 async fn the_rules_fit_the_types_they_are_about() {
     install().await;
     let admin = User::admin().await;
-    for name in ["missioncell-status", "missioncell-needs-pods", "pod-ownership"] {
-        let path = format!("apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}.lazarus-pit.io");
+    let names = manifest(&Options::default()).into_iter().filter_map(|object| match object {
+        Object::ValidatingAdmissionPolicy(policy) => policy.metadata.name,
+        _ => None,
+    });
+    for name in names {
+        let path = format!("apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}");
         let policy = async || admin.get(&path).await.unwrap();
         eventually("the rules are checked", || async {
             let policy = policy().await;

@@ -14,7 +14,7 @@ const PAGES: &[(&str, &[&str])] = &[
             "in one line of at most 200 characters",
             "policyRef <Object>",
             "nothing is started or revived until it is there",
-            "revive <string> enum: Always, Never",
+            "revive <string> enum: Always, Ask, Never",
             "`Never` only reports it",
         ],
     ),
@@ -40,6 +40,8 @@ const PAGES: &[(&str, &[&str])] = &[
     ("mcell.spec.agents.resources", &["limits <map[string]Object>", "can't exceed", "`cpu`, `memory`"]),
     ("mcell.status", &["agents <[]Object>", "conditions <[]Object>", "incidents <[]Object>", "nextAction <Object>"]),
     ("agentpolicy", &["KIND: AgentPolicy", "Says how the deaths of agents are handled"]),
+    ("rvr", &["KIND: RevivalRequest", "whoever holds the verb `approve`"]),
+    ("rvr.status.decisions", &["by <string> -required-", "The API server refuses any other name", "verdict <string> -required-"]),
     ("apol.spec.restart", &["backoffSeconds <integer>", "1 to 86400", "Default 30.", "maxAttempts <integer>", "Default 3."]),
 ];
 

@@ -10,12 +10,11 @@ use std::time::Duration;
 use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Error};
+use lazarus::observe::enforcement::unenforced;
 use lazarus::render::install::{Object, Options, manifest};
 use lazarus::runtime::yaml;
 use serde_json::{Value, json};
 
-/// The name the API server knows the operator by.
-pub const OPERATOR: &str = "system:serviceaccount:lazarus-pit:lazarus-operator";
 pub const CELLS: &str = "apis/lazarus-pit.io/v1alpha1";
 /// A lab on a busy machine is slow; one that never answers is broken.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -65,13 +64,19 @@ impl User {
 
     /// The operator's service account, with no more rights than its role gives.
     pub async fn operator() -> Self {
-        Self::sign_in(Some(OPERATOR), &["system:serviceaccounts", "system:serviceaccounts:lazarus-pit", "system:authenticated"])
-            .await
+        Self::account("lazarus-pit", "lazarus-operator").await
     }
 
     /// Anyone else who is known to the cluster.
     pub async fn named(name: &str) -> Self {
         Self::sign_in(Some(name), &["system:authenticated"]).await
+    }
+
+    /// A service account, as pods of its namespace have it.
+    pub async fn account(namespace: &str, name: &str) -> Self {
+        let group = format!("system:serviceaccounts:{namespace}");
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        Self::sign_in(Some(&user), &["system:serviceaccounts", &group, "system:authenticated"]).await
     }
 
     /// Someone with all rights: only admission can say no.
@@ -121,6 +126,11 @@ impl User {
 
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, "application/json", &Value::Null).await
+    }
+
+    /// What this user finds missing of the rules that approvals rest on.
+    pub async fn unenforced(&self) -> Option<String> {
+        unenforced(&self.0).await.unwrap()
     }
 
     /// Whether RBAC lets this user do it; it learns of new roles a moment after they are made.

@@ -9,6 +9,10 @@ mod lab;
 #[cfg(test)]
 mod pods;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod table;

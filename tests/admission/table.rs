@@ -50,7 +50,12 @@ pub const REFUSED: &[Refused] = &[
     ("policy name in capitals", Spec, "policyRef: {name: Careful}", &["spec.policyRef.name", "should match"]),
     ("policy name with two dots", Spec, "policyRef: {name: a..b}", &["spec.policyRef.name", "should match"]),
     ("policy of another namespace", Spec, "policyRef: {name: a, namespace: b}", &["unknown field \"spec.policyRef.namespace\""]),
-    ("revive: yes as text", Spec, "revive: 'yes'", &["spec.revive: Unsupported value: \"yes\"", "\"Always\", \"Never\""]),
+    (
+        "revive: yes as text",
+        Spec,
+        "revive: 'yes'",
+        &["spec.revive: Unsupported value: \"yes\"", "\"Always\", \"Ask\", \"Never\""],
+    ),
     ("revive: true", Spec, "revive: true", &["spec.revive", "must be of type string", "boolean"]),
     ("revive in small letters", Spec, "revive: always", &["spec.revive: Unsupported value", "\"Always\""]),
     (
@@ -258,7 +263,6 @@ pub const REFUSED: &[Refused] = &[
     ),
     // A policy.
     ("unknown field of a policy", Policy, "restarts: {}", &["unknown field \"spec.restarts\""]),
-    ("policy with revive: Ask", Policy, "revive: Ask", &["spec.revive: Unsupported value: \"Ask\""]),
     ("negative attempts", Policy, "restart: {maxAttempts: -1}", &["spec.restart.maxAttempts", "greater than or equal to 0"]),
     ("101 attempts", Policy, "restart: {maxAttempts: 101}", &["spec.restart.maxAttempts", "less than or equal to 100"]),
     ("negative seconds", Policy, "restart: {backoffSeconds: -5}", &["spec.restart.backoffSeconds", "greater than or equal to 1"]),
@@ -424,6 +428,11 @@ pub const ACCEPTED: &[(&str, At, &str)] = &[
     ),
     ("node selector", Spec, "nodeSelector: {kubernetes.io/arch: amd64, empty: ''}"),
     ("an empty policy", Policy, "{}"),
+    (
+        "a policy that asks",
+        Policy,
+        "{revive: Ask, minimumGate: Ask, disruption: Ask, approval: {timeoutSeconds: 60, onTimeout: Deny}}",
+    ),
     ("a policy without restarts", Policy, "{revive: Never, restart: {maxAttempts: 0}}"),
     ("a wait equal to the longest one", Policy, "restart: {backoffSeconds: 60, maxBackoffSeconds: 60}"),
     ("a wait alone, above the operator's longest", Policy, "restart: {backoffSeconds: 86400}"),

@@ -19,7 +19,7 @@ use crate::wire::{Door, ask, head};
 
 /// A sidecar waits this long for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Agents behind one address: fewer than the gateway takes from one.
+/// Agents behind one address, of which fewer connect at once than the gateway bears.
 const AGENTS_OF_SOURCE: usize = 1500;
 /// Handshakes at once while everybody connects.
 const AT_ONCE: usize = 64;

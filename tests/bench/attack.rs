@@ -13,9 +13,10 @@ use crate::Result;
 use crate::server::Ready;
 use crate::wire::{Door, ask, head};
 
-/// Attackers behind one address: enough addresses that none runs out of ports, and fewer than the gateway takes from one.
+/// Attackers behind one address: enough addresses that none runs out of ports. The slow ones are more than the gateway bears
+/// from one, and than it bears altogether.
 const JUNK_OF_SOURCE: usize = 10;
-const SLOW_OF_SOURCE: usize = 500;
+const SLOW_OF_SOURCE: usize = 250;
 /// Who is not let in at all tries again after this.
 const PAUSE: Duration = Duration::from_millis(20);
 const HUGE: usize = 1 << 20;

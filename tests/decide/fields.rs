@@ -27,15 +27,18 @@ fn world(names: &[&str], yaml: &str) -> World {
     world
 }
 
-fn settle(world: &mut World) {
+pub fn settle(world: &mut World) {
     for _ in 0..16 {
         let plan = world.plan();
+        for answer in &plan.answers {
+            world.answer(answer);
+        }
         for action in &plan.actions {
             world.act(action);
         }
         match plan.status {
             Some(status) => world.write(status),
-            None if plan.actions.is_empty() => return,
+            None if plan.actions.is_empty() && plan.answers.is_empty() => return,
             None => {}
         }
     }
@@ -55,7 +58,7 @@ fn silent(seconds: u32) -> impl FnOnce(&mut Pulse) {
     move |pulse| (pulse.seen, pulse.silent) = (lazarus::api::beat::Seen::Silent, seconds)
 }
 
-fn state(world: &World, agent: &str) -> (AgentState, String) {
+pub fn state(world: &World, agent: &str) -> (AgentState, String) {
     let agent = world.status().agents.into_iter().find(|found| found.name == agent).unwrap();
     (agent.state, agent.reason.map(|reason| reason.to_string()).unwrap_or_default())
 }
@@ -69,7 +72,7 @@ fn differ(first: &str, second: &str, go: impl Fn(&mut World)) -> [(AgentState, S
     })
 }
 
-fn is(state: AgentState, reason: &str) -> (AgentState, String) {
+pub fn is(state: AgentState, reason: &str) -> (AgentState, String) {
     (state, reason.into())
 }
 

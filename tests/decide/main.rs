@@ -5,5 +5,6 @@
 mod fields;
 mod properties;
 mod replay;
+mod revival_fields;
 mod transcript;
 mod world;

@@ -1,13 +1,17 @@
 //! What holds in every history, whatever happens to pods, specs and the operator.
 
 use chrono::TimeDelta;
-use lazarus::api::{AgentPolicySpec, AgentSpec, AgentState, Completion, MissionCell, MissionCellSpec, Outcome, Restart, Revive};
+use lazarus::api::conditions::Reason;
+use lazarus::api::{
+    AgentPolicySpec, AgentSpec, AgentState, Completion, DecisionVerdict, MissionCell, MissionCellSpec, OnExhausted, Outcome,
+    Restart, Revive,
+};
 use lazarus::decide::Action;
 use proptest::prelude::*;
 
 use super::world::{World, policy};
 
-const AGENTS: [&str; 3] = ["scout", "relay", "scribe"];
+const AGENTS: [&str; 4] = ["scout", "relay", "scribe", "reserve"];
 const ATTEMPTS: i64 = 2;
 
 #[derive(Clone, Debug)]
@@ -23,7 +27,14 @@ enum Event {
     Remove(usize),
     Add(usize),
     PolicyGone,
-    Policy(bool),
+    Policy(usize),
+    /// A person decides about every open question.
+    Decide(bool, Option<&'static str>),
+    /// A person orders an agent back.
+    Order(usize),
+    /// Records are gone, or the cluster stops checking who approves, or checks again.
+    Forget,
+    Enforced(bool),
     Wait(i64),
     /// A creation that was sent long ago lands at last.
     Ghost(usize),
@@ -46,7 +57,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => agent.clone().prop_map(Event::Ghost),
         1 => agent.prop_map(Event::Add),
         1 => Just(Event::PolicyGone),
-        2 => any::<bool>().prop_map(Event::Policy),
+        2 => (0..POLICIES).prop_map(Event::Policy),
+        4 => (any::<bool>(), prop_oneof![Just(None), Just(Some("Substitute/reserve")), Just(Some("Substitute/relay"))])
+            .prop_map(|(approve, option)| Event::Decide(approve, option)),
+        2 => (0..AGENTS.len()).prop_map(Event::Order),
+        1 => Just(Event::Forget),
+        1 => any::<bool>().prop_map(Event::Enforced),
         6 => (1_i64..700).prop_map(Event::Wait),
         3 => (0_usize..5).prop_map(Event::Crash),
     ];
@@ -59,12 +75,30 @@ fn spec(name: &str, version: u8) -> AgentSpec {
         "relay" => Completion::Service,
         _ => Completion::Optional,
     };
-    AgentSpec { name: name.into(), image: format!("image:{version}"), completion: Some(completion), ..AgentSpec::default() }
+    AgentSpec {
+        name: name.into(),
+        image: format!("image:{version}"),
+        completion: Some(completion),
+        standby: (name == "reserve").then_some(true),
+        // Only the scout's part can go to the reserve.
+        substitutes: (name == "scout").then(|| vec!["reserve".into(), "relay".into()]),
+        ..AgentSpec::default()
+    }
 }
 
-fn always(revive: bool) -> AgentPolicySpec {
+const POLICIES: usize = 5;
+
+fn policy_number(number: usize) -> AgentPolicySpec {
+    let (revive, on_exhausted) = match number {
+        0 => (Revive::Always, OnExhausted::Abandon),
+        1 => (Revive::Always, OnExhausted::Ask),
+        2 => (Revive::Always, OnExhausted::Substitute),
+        3 => (Revive::Ask, OnExhausted::Ask),
+        _ => (Revive::Never, OnExhausted::Abandon),
+    };
     AgentPolicySpec {
-        revive: Some(if revive { Revive::Always } else { Revive::Never }),
+        revive: Some(revive),
+        on_exhausted: Some(on_exhausted),
         restart: Some(Restart { max_attempts: Some(ATTEMPTS), backoff_seconds: Some(10), ..Restart::default() }),
         ..AgentPolicySpec::default()
     }
@@ -77,7 +111,7 @@ fn world() -> World {
         agents: AGENTS.iter().map(|name| spec(name, 0)).collect(),
         ..MissionCellSpec::default()
     };
-    World::new(MissionCell::new("cell", spec), Some(policy(always(true))))
+    World::new(MissionCell::new("cell", spec), Some(policy(policy_number(0))))
 }
 
 fn happen(world: &mut World, event: &Event) -> usize {
@@ -125,7 +159,14 @@ fn happen(world: &mut World, event: &Event) -> usize {
             }
         }
         Event::PolicyGone => world.policy = None,
-        Event::Policy(revive) => world.policy = Some(policy(always(revive))),
+        Event::Policy(number) => world.policy = Some(policy(policy_number(number))),
+        Event::Decide(approve, option) => {
+            let verdict = if approve { DecisionVerdict::Approve } else { DecisionVerdict::Deny };
+            world.decide("alice", verdict, option.map(Into::into).filter(|_| approve));
+        }
+        Event::Order(agent) => world.order("bob", "Revive", AGENTS[agent]),
+        Event::Forget => world.requests.clear(),
+        Event::Enforced(enforced) => world.unenforced = (!enforced).then(|| "a binding is missing".into()),
         Event::Wait(seconds) => world.now += TimeDelta::seconds(seconds),
         Event::Crash(writes) => return writes,
     }
@@ -140,9 +181,17 @@ fn reconcile(world: &mut World, mut writes: usize) -> Result<(), TestCaseError> 
         prop_assert_eq!(&plan, &world.plan(), "the same snapshot and time give the same plan");
         super::replay::decides_the_same_without_text(world, &plan)?;
         prop_assert!(plan.actions.is_empty() || plan.status.is_none());
-        prop_assert!(plan.recheck_at.is_none_or(|at| at > world.now) || !plan.actions.is_empty() || plan.status.is_some());
-        if plan.actions.is_empty() && plan.status.is_none() {
+        let settled = plan.actions.is_empty() && plan.status.is_none() && plan.answers.is_empty();
+        prop_assert!(plan.recheck_at.is_none_or(|at| at > world.now) || !settled);
+        if settled {
             return Ok(());
+        }
+        for answer in &plan.answers {
+            if writes == 0 {
+                return Ok(());
+            }
+            writes -= 1;
+            world.answer(answer);
         }
         for action in &plan.actions {
             if writes == 0 {
@@ -169,13 +218,20 @@ fn at_most_one(world: &World) -> Result<(), TestCaseError> {
     for (agent, pods) in world.may_run() {
         prop_assert!(pods.len() <= 1, "{} may run as {:?}", agent, pods);
     }
+    let runs = |agent: &str| world.may_run().contains_key(agent);
+    prop_assert!(!(runs("scout") && runs("reserve")), "one part, two players");
     Ok(())
 }
 
 /// Whoever is dead or done has no pod that goes on.
 fn nothing_runs_in_vain(world: &World) -> Result<(), TestCaseError> {
     let pods = world.snapshot().pods;
-    for agent in world.status().agents.iter().filter(|agent| matches!(agent.state, AgentState::Dead | AgentState::Done)) {
+    for agent in world
+        .status()
+        .agents
+        .iter()
+        .filter(|agent| matches!(agent.state, AgentState::Dead | AgentState::Done | AgentState::Standby))
+    {
         let goes_on = |pod: &&lazarus::observe::Pod| pod.agent == agent.name && pod.may_run() && pod.deletion_requested.is_none();
         prop_assert_eq!(pods.iter().find(goes_on), None, "{} is {:?}", agent.name, agent.state);
     }
@@ -184,17 +240,20 @@ fn nothing_runs_in_vain(world: &World) -> Result<(), TestCaseError> {
 
 fn attempts(world: &World, new: &lazarus::api::MissionCellStatus) -> Result<(), TestCaseError> {
     for agent in &new.agents {
-        prop_assert!(agent.deaths <= ATTEMPTS + 1, "{} died {} times in a row", agent.name, agent.deaths);
+        let approved = agent.ruling.is_some() || world.status().agents.iter().any(|agent| agent.ruling.is_some());
+        prop_assert!(approved || agent.deaths <= ATTEMPTS + 2, "{} died {} times in a row", agent.name, agent.deaths);
         let before = world.status();
         let Some(before) = before.agents.iter().find(|before| before.name == agent.name) else { continue };
         prop_assert!(agent.attempt >= before.attempt, "incarnations are counted upwards");
         let charged =
             agent.last_end.as_ref().is_some_and(|end| end.outcome == Outcome::Died) && agent.last_end != before.last_end;
         prop_assert!(charged || agent.deaths <= before.deaths, "only a death uses an attempt");
-        // A death that is one too many is followed by nothing, unless the spec is another one.
-        if before.state == AgentState::Dead && agent.deaths > ATTEMPTS {
+        // A death that is one too many is followed by nothing, unless the spec is another one or a person says so.
+        if before.state == AgentState::Dead && agent.deaths > ATTEMPTS && agent.ruling.is_none() {
             prop_assert_eq!(agent.attempt, before.attempt);
         }
+        // Nobody approves while nobody checks who does.
+        prop_assert!(world.unenforced.is_none() || agent.ruling == before.ruling || agent.ruling.is_none());
     }
     Ok(())
 }
@@ -216,7 +275,7 @@ proptest! {
             nothing_runs_in_vain(&world)?;
         }
         // Left alone with a working cluster, every mission comes to rest with its agents alive, done or given up.
-        world.policy = Some(policy(always(true)));
+        world.policy = Some(policy(policy_number(0)));
         for _ in 0..12 {
             for agent in AGENTS {
                 let Some(name) = world.pod_of(agent) else { continue };
@@ -230,7 +289,11 @@ proptest! {
             reconcile(&mut world, usize::MAX)?;
         }
         for agent in &world.status().agents {
-            prop_assert!(matches!(agent.state, AgentState::Alive | AgentState::Done | AgentState::Dead), "{agent:#?}");
+            let rests = matches!(agent.state, AgentState::Alive | AgentState::Done | AgentState::Dead | AgentState::Standby);
+            let asked = agent.reason == Some(Reason::AwaitingApproval);
+            // What was approved and is not there any more waits for another order.
+            let chosen = agent.reason == Some(Reason::Substituting);
+            prop_assert!(rests || asked || chosen, "{agent:#?}");
         }
         prop_assert_eq!(world.status().observed_generation, world.cell.metadata.generation);
     }

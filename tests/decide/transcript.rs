@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::TimeDelta;
-use lazarus::api::{AgentStatus, MissionCell, MissionCellStatus};
+use lazarus::api::{AgentStatus, DecisionVerdict, MissionCell, MissionCellStatus};
 use lazarus::decide::{Action, Plan};
 use lazarus::observe::{Node, Refusal};
 use lazarus::report;
@@ -60,7 +60,9 @@ fn run(text: &str) -> String {
     for input in script.lines().filter(|line| line.starts_with('>') || line.starts_with('#')) {
         writeln!(out, "{input}").unwrap();
         if let Some(command) = input.strip_prefix("> ") {
-            perform(&mut world, command);
+            // Where a script is wrong, what has happened so far says why.
+            let performed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| perform(&mut world, command)));
+            performed.unwrap_or_else(|_| panic!("{command} is not possible here:\n{out}"));
             settle(&mut world, &mut out);
         }
     }
@@ -126,11 +128,21 @@ fn perform(world: &mut World, command: &str) {
                 see(world, &pod, report);
             }
         }
+        "obstacle" => world.obstacle = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),
         "forget" => world.pulses.clear(),
         "node" => {
             let not_ready = (rest == "lost").then_some(world.now);
             world.nodes.insert(agent.into(), Node { not_ready, out_of_service: false });
         }
+        "approve" => world.decide(agent, DecisionVerdict::Approve, Some(rest.to_owned()).filter(|option| !option.is_empty())),
+        "deny" => world.decide(agent, DecisionVerdict::Deny, None),
+        // A person's own request: `order alice Revive scout`.
+        "order" => {
+            let (option, name) = rest.split_once(' ').expect("an option and an agent");
+            world.order(agent, option, name);
+        }
+        "withdraw" => world.requests.clear(),
+        "unenforced" => world.unenforced = Some(format!("{agent} {rest}")).filter(|_| agent != "no-more"),
         "sidecar" => world.sidecar(&pod, rest),
         "drop" => drop(world.pods.remove(&format!("older-{agent}"))),
         "ghost" => world.act(&Action::Create { agent: agent.into(), attempt: rest.parse().unwrap() }),
@@ -152,9 +164,15 @@ fn see(world: &mut World, pod: &str, report: &str) {
 
 fn settle(world: &mut World, out: &mut String) {
     for _ in 0..16 {
-        let Plan { actions, status, canaries, recheck_at } = world.plan();
+        let Plan { actions, status, answers, canaries, recheck_at } = world.plan();
         assert!(actions.is_empty() || status.is_none(), "a plan is actions or a status");
-        if actions.is_empty() && status.is_none() {
+        for answer in &answers {
+            let summary = answer.status.summary.as_ref().expect("words");
+            let by = summary.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            writeln!(out, "  {} is {}{by}: {}", answer.request, summary.decision, summary.message).unwrap();
+            world.answer(answer);
+        }
+        if actions.is_empty() && status.is_none() && answers.is_empty() {
             if let Some(at) = recheck_at {
                 writeln!(out, "  look again in {} s", (at - world.now).num_seconds()).unwrap();
             }
@@ -164,6 +182,12 @@ fn settle(world: &mut World, out: &mut String) {
             match action {
                 Action::Create { agent, attempt } => writeln!(out, "  create {agent} {attempt}").unwrap(),
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
+                Action::Ask { name, spec } => {
+                    let agents: Vec<_> = spec.incidents.iter().map(|incident| incident.agent.as_str()).collect();
+                    let (cause, options) = (&spec.incidents[0].cause, spec.options.join(" or "));
+                    writeln!(out, "  ask {name} about {} ({cause}): {options}", agents.join(", ")).unwrap();
+                }
+                Action::Forget { request, .. } => writeln!(out, "  forget {request}").unwrap(),
             }
             world.act(action);
         }
@@ -196,6 +220,12 @@ fn tell(out: &mut String, old: &MissionCellStatus, new: &MissionCellStatus) {
     writeln!(out, "  status {} agents={} revived={}", conditions.join(", "), counts.summary, counts.revived).unwrap();
     for agent in new.agents.iter().filter(|agent| !old.agents.contains(agent)) {
         writeln!(out, "    {}", line(agent)).unwrap();
+        let before = old.agents.iter().find(|before| (&before.name, before.reason) == (&agent.name, agent.reason));
+        if let Some(message) =
+            agent.message.as_ref().filter(|message| before.is_some_and(|before| before.message.as_ref() != Some(message)))
+        {
+            writeln!(out, "      {message}").unwrap();
+        }
     }
     for gone in old.agents.iter().filter(|before| !new.agents.iter().any(|agent| agent.name == before.name)) {
         writeln!(out, "    {} is forgotten", gone.name).unwrap();
@@ -209,5 +239,7 @@ fn line(agent: &AgentStatus) -> String {
     let reason = agent.reason.map(|reason| format!("/{reason}")).unwrap_or_default();
     let end = agent.last_end.as_ref().map(|end| format!(", last end {:?} ({})", end.outcome, end.cause)).unwrap_or_default();
     let deaths = if agent.deaths > 0 { format!(", deaths {}", agent.deaths) } else { String::new() };
-    format!("{} {:?}{reason} {}{deaths}{end}", agent.name, agent.state, agent.attempt)
+    let holder = agent.holder.as_ref().map(|holder| format!(", held by {holder}")).unwrap_or_default();
+    let holds = if agent.holds.is_empty() { String::new() } else { format!(", holds {}", agent.holds.join(" and ")) };
+    format!("{} {:?}{reason} {}{deaths}{end}{holder}{holds}", agent.name, agent.state, agent.attempt)
 }

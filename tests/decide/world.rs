@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::ResourceExt;
-use lazarus::api::{AgentPolicy, AgentPolicySpec, MissionCell, MissionCellStatus};
-use lazarus::decide::{Action, Plan, decide, judge};
+use lazarus::api::{
+    AgentPolicy, AgentPolicySpec, CellReference, Decision, DecisionVerdict, MissionCell, MissionCellStatus, OnTimeout,
+    RequestIncident, RequestVerb, RevivalRequestSpec, RevivalRequestStatus,
+};
+use lazarus::decide::{Action, Answer, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Cell, Node, PolicySource, Pulse, Refusal, Snapshot};
+use lazarus::observe::{Cell, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
 use lazarus::render;
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
@@ -20,6 +23,9 @@ pub struct World {
     pub refusals: BTreeMap<String, Refusal>,
     pub nodes: BTreeMap<String, Node>,
     pub pulses: BTreeMap<String, Pulse>,
+    pub requests: Vec<Request>,
+    pub unenforced: Option<String>,
+    pub obstacle: Option<Obstacle>,
     pub now: DateTime<Utc>,
     made: usize,
 }
@@ -37,6 +43,9 @@ impl World {
             refusals: BTreeMap::new(),
             nodes: BTreeMap::new(),
             pulses: BTreeMap::new(),
+            requests: Vec::new(),
+            unenforced: None,
+            obstacle: None,
             now,
             made: 0,
         }
@@ -70,10 +79,11 @@ impl World {
             pods,
             nodes: self.nodes.clone(),
             pulses: self.pulses.clone(),
+            obstacle: self.obstacle,
             refusals: self.refusals.clone(),
             unrest: Vec::new(),
-            requests: Vec::new(),
-            unenforced: None,
+            requests: self.requests.clone(),
+            unenforced: self.unenforced.clone(),
         };
         let window = TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
         let during = self.now - window..=self.now + window;
@@ -111,6 +121,73 @@ impl World {
                     self.request_deletion(&pod.clone());
                 }
             }
+            Action::Ask { name, spec } => self.ask(name, *spec.clone()),
+            Action::Forget { request, uid } => self.requests.retain(|kept| kept.name != *request || kept.uid != *uid),
+        }
+    }
+
+    /// Stores a request, unless there is one of that name.
+    pub fn ask(&mut self, name: &str, spec: RevivalRequestSpec) {
+        if self.requests.iter().any(|request| request.name == name) {
+            return;
+        }
+        self.made += 1;
+        self.requests.push(Request {
+            name: name.into(),
+            uid: format!("request-{}", self.made),
+            version: self.made.to_string(),
+            created: self.now,
+            spec,
+            status: RevivalRequestStatus::default(),
+        });
+    }
+
+    /// A person makes a request about an agent's last incarnation.
+    pub fn order(&mut self, by: &str, option: &str, name: &str) {
+        let status = self.status();
+        let Some(agent) = status.agents.iter().find(|agent| agent.name == name) else { return };
+        let spec = RevivalRequestSpec {
+            cell_ref: CellReference { name: "cell".into(), uid: "cell-uid".into() },
+            verb: if option == "Revive" { RequestVerb::Revive } else { RequestVerb::Substitute },
+            incidents: vec![RequestIncident {
+                agent: name.into(),
+                pod_uid: agent.pod_uid.clone().unwrap_or_default(),
+                cause: "Ordered".into(),
+                exit_code: None,
+                attempts: agent.deaths,
+                node: None,
+                at: None,
+            }],
+            options: vec![option.into()],
+            requested_at: to_time(self.now),
+            expires_at: None,
+            on_timeout: OnTimeout::Wait,
+            quorum: 1,
+            requested_by: Some(format!("k8s:{by}")),
+            comment: None,
+        };
+        self.ask(&format!("order-{}", self.made), spec);
+    }
+
+    /// Stores where a question stands.
+    pub fn answer(&mut self, answer: &Answer) {
+        let Answer { request, uid, version, status } = answer;
+        let stored = self.requests.iter_mut().find(|stored| stored.name == *request).expect("the request");
+        assert_eq!((&stored.uid, &stored.version), (uid, version));
+        assert_eq!(stored.status.decisions, status.decisions, "the operator decides nothing");
+        assert_ne!(stored.status, **status, "no write without a change");
+        stored.status = *status.clone();
+        self.made += 1;
+        stored.version = self.made.to_string();
+    }
+
+    /// A person decides about every question that is open.
+    pub fn decide(&mut self, by: &str, verdict: DecisionVerdict, option: Option<String>) {
+        for request in &mut self.requests {
+            let (by, via, comment, at) = (format!("k8s:{by}"), None, None, None);
+            request.status.decisions.push(Decision { verdict, option: option.clone(), by, via, comment, at });
+            self.made += 1;
+            request.version = self.made.to_string();
         }
     }
 

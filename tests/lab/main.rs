@@ -24,7 +24,11 @@ mod policy;
 #[cfg(test)]
 mod quiet;
 #[cfg(test)]
+mod revival;
+#[cfg(test)]
 mod start;
+#[cfg(test)]
+mod substitute;
 #[cfg(test)]
 #[allow(dead_code, reason = "shared with tests/operator, and each uses its part")]
 mod support;

@@ -82,12 +82,13 @@ async fn without_any_policy_the_operators_own_applies() {
     stage.apply(&cell).await;
     stage.until("the agent is alive", |mission| mission.alive("scout", 1)).await;
     let effective = stage.look(|mission| mission.status().effective_policy.unwrap());
-    assert_eq!((effective.source.as_str(), effective.revive), ("BuiltIn", Revive::Never));
+    assert_eq!((effective.source.as_str(), effective.revive), ("BuiltIn", Revive::Ask));
     assert_eq!((effective.restart.max_attempts, effective.restart.backoff_seconds), (3, 30));
     stage.tell("scout", "crash");
-    stage.until("it stays dead", |mission| mission.is_in("scout", AgentState::Dead, Reason::RevivalSuppressed)).await;
+    stage.until("a person is asked", |mission| mission.is_in("scout", AgentState::Waiting, Reason::AwaitingApproval)).await;
+    // A change of the spec is no answer: the condition stays, for the new generation.
     cell.spec.agents[0].revive = Some(Revive::Always);
-    stage.apply(&cell).await;
-    stage.policy("default", quick(3)).await;
-    stage.until("the agent is revived", |mission| mission.alive("scout", 2)).await;
+    let generation = stage.apply(&cell).await.metadata.generation;
+    stage.until("the change was seen", |mission| mission.status().observed_generation == generation).await;
+    assert!(stage.look(|mission| mission.is_in("scout", AgentState::Waiting, Reason::AwaitingApproval)));
 }

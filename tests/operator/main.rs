@@ -12,6 +12,8 @@ mod heartbeat;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod revival;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 #[path = "../lab/support/mod.rs"]

@@ -201,6 +201,7 @@ impl Cluster {
                 }
                 process.pod.deletion_requested = Some(now);
             }
+            Action::Ask { .. } | Action::Forget { .. } => self.violations.push(format!("{t}: nobody is to be asked here")),
         }
     }
 

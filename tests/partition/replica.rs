@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{FutureExt, StreamExt};
 use lazarus::api::beat::{Reply, Seen};
-use lazarus::api::{AgentPolicySpec, Revive};
+use lazarus::api::{AgentPolicySpec, OnExhausted, Revive};
 use lazarus::apply::permits::Permits;
 use lazarus::controllers::{Heartbeats, MissionRef};
 use lazarus::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
@@ -55,7 +55,11 @@ impl Replica {
         let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
         let (heartbeats, woken) = Heartbeats::new(Arc::clone(&ledger), Arc::new(clock.clone()));
         let permits = Permits::new(clock.monotonic());
-        let defaults = AgentPolicySpec { revive: Some(Revive::Always), ..Config::default().defaults };
+        let defaults = AgentPolicySpec {
+            revive: Some(Revive::Always),
+            on_exhausted: Some(OnExhausted::Abandon),
+            ..Config::default().defaults
+        };
         Self { clock, ledger, heartbeats, woken, permits, due: Vec::new(), reads, defaults }
     }
 
@@ -93,7 +97,7 @@ impl Replica {
             Request::Admission if ledger.admits(uid) => Answer::Admitted,
             Request::Admission => Answer::NotYet,
             Request::Beat(beat) => match ledger.note(uid, &beat, self.clock.monotonic()) {
-                Ok(next_heartbeat_seconds) => Answer::Taken(Reply { next_heartbeat_seconds }),
+                Ok(next_heartbeat_seconds) => Answer::Taken(Reply { next_heartbeat_seconds, holds: Vec::new() }),
                 Err(refusal) => Answer::Failed(refused(refusal)),
             },
         }
@@ -132,8 +136,11 @@ impl Replica {
             pods: mission.processes.iter().map(|process| process.pod.clone()).collect(),
             nodes: cluster.nodes.clone(),
             pulses: pulses.into_iter().map(|(uid, pulse)| (uid, (self.reads)(pulse))).collect(),
+            obstacle: None,
             refusals: BTreeMap::new(),
             unrest: Vec::new(),
+            requests: Vec::new(),
+            unenforced: None,
         }
     }
 

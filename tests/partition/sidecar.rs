@@ -82,7 +82,7 @@ impl Sidecar {
                 Duration::ZERO
             }
             Answer::NotYet => self.pace.not_yet(1),
-            Answer::Taken(reply) => self.pace.taken(reply),
+            Answer::Taken(reply) => self.pace.taken(&reply),
             // Before admission it may as well be that the pod is not committed yet.
             Answer::Failed(Failure::Gone) if !self.admitted => self.pace.failed(Failure::Gateway),
             Answer::Failed(failure) => self.pace.failed(failure),

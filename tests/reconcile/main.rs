@@ -15,7 +15,7 @@ use kube::runtime::{reflector, watcher};
 use lazarus::api::{AgentState, MissionCell};
 use lazarus::apply::guard::Guarded;
 use lazarus::apply::permits::Permits;
-use lazarus::controllers::{Context, Heartbeats, Memory, reconcile};
+use lazarus::controllers::{Context, Enforcement, Heartbeats, Memory, reconcile};
 use lazarus::gateway::ledger::Ledger;
 use lazarus::observe::{Reader, Stores};
 use lazarus::report::Publisher;
@@ -67,6 +67,8 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         gateway: None,
         pulse_image: "lazarus".into(),
         heartbeats,
+        enforcement: Enforcement::of(None),
+        log_decisions: false,
         synced: AtomicBool::new(true),
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use kube::{CustomResourceExt, Resource};
-use lazarus::api::{AgentPolicy, MissionCell};
+use lazarus::api::{AgentPolicy, MissionCell, RevivalRequest};
 use serde_json::Value;
 
 use super::{row, table};
@@ -16,6 +16,12 @@ pub fn mission_cell() -> String {
 
 pub fn agent_policy() -> String {
     kind::<AgentPolicy>("How to use it: [set a policy](../how-to/set-a-policy.md).")
+}
+
+pub fn revival_request() -> String {
+    kind::<RevivalRequest>(
+        "How to answer one: [decide about dead agents](../how-to/decide-about-dead-agents.md). Who may: [approve revivals](../how-to/approve-revivals.md#who-may-approve).",
+    )
 }
 
 fn kind<K: CustomResourceExt + Resource<DynamicType = ()>>(links: &str) -> String {

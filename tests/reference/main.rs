@@ -13,9 +13,10 @@ use std::path::Path;
 
 const HEADER: &str = "<!-- Made from the sources by `make generate`: change those. -->\n\n";
 
-fn pages() -> [(&'static str, String); 7] {
+fn pages() -> [(&'static str, String); 8] {
     [
         ("agentpolicy.md", kinds::agent_policy()),
+        ("revivalrequest.md", kinds::revival_request()),
         ("cli.md", command_line::page()),
         ("conditions.md", words::conditions()),
         ("configuration.md", configuration::page()),

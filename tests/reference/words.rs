@@ -1,12 +1,14 @@
 //! Conditions, reasons and Events.
 
-use lazarus::api::conditions::{ConditionType, Reason};
+use lazarus::api::conditions::{ConditionType, Reason, RequestCondition, RequestReason};
 use lazarus::report;
 
 use super::{row, table};
 
 pub fn conditions() -> String {
     let types = ConditionType::ALL.iter().map(|word| row([&format!("`{word}`"), word.meaning()]));
+    let requests = RequestCondition::ALL.iter().map(|word| row([&format!("`{word}`"), word.meaning()]));
+    let request_reasons = RequestReason::ALL.iter().map(|word| row([&format!("`{word}`"), word.meaning()]));
     let reasons = Reason::ALL.iter().map(|word| row([&format!("`{word}`"), word.meaning()]));
     let head = |word| std::iter::once(row([word, "Meaning"]));
     format!(
@@ -17,9 +19,16 @@ pub fn conditions() -> String {
          ## Reasons\n\n\
          A reason is one word. It stands in a condition, in `status.agents[].reason`, or in both. \
          What to do about each: [debug a mission](../how-to/debug-a-mission.md).\n\n\
+         {}\
+         ## Conditions of a RevivalRequest\n\n\
+         Each is there only while it is true.\n\n\
+         {}\
+         Their reasons:\n\n\
          {}",
         table(head("Type").chain(types)),
         table(head("Reason").chain(reasons)),
+        table(head("Type").chain(requests)),
+        table(head("Reason").chain(request_reasons)),
     )
 }
 

@@ -5,15 +5,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::storm::Brakes;
 use super::{Assessment, Look, Why, live, pods};
 use crate::api::conditions::Reason;
-use crate::api::{AgentState, Completion, EffectivePolicy, Incident, IncidentOutcome, LastEnd, Outcome, Revive};
+use crate::api::{
+    AgentState, Completion, DecisionVerdict, Disruption, EffectivePolicy, Incident, IncidentOutcome, LastEnd, OnExhausted,
+    OnTimeout, Outcome, Revive,
+};
 use crate::decide::mission::Phase;
-use crate::decide::{Action, backoff, policy};
+use crate::decide::request::{TIMEOUT, is_to_return};
+use crate::decide::{Action, backoff, end, policy};
 use crate::observe::{Pod, PolicySource};
 use crate::runtime::time::from_time;
 
-/// What the policy says about a death.
+/// What people and the policy say about an end.
 enum Sentence {
+    /// It comes back, not before this time.
     Restart(DateTime<Utc>),
+    /// Another agent takes over its part; `None`: none is there that could.
+    Substitute(Option<String>),
+    Ask,
+    Denied,
     GivenUp,
     Suppressed,
 }
@@ -52,7 +61,8 @@ impl<'a> Look<'a> {
     fn incident(&self, look: &Look<'_>, end: &LastEnd, log: &str, pod: &str) -> Option<Incident> {
         let outcome = match end.outcome {
             Outcome::Died => match self.policy.map(|policy| look.sentence(end, policy)) {
-                None | Some(Sentence::Restart(_)) => IncidentOutcome::Open,
+                None | Some(Sentence::Restart(_) | Sentence::Substitute(_) | Sentence::Ask) => IncidentOutcome::Open,
+                Some(Sentence::Denied) => IncidentOutcome::Denied,
                 Some(Sentence::GivenUp) => IncidentOutcome::GivenUp,
                 Some(Sentence::Suppressed) => IncidentOutcome::Suppressed,
             },
@@ -78,6 +88,9 @@ impl<'a> Look<'a> {
             Some(code) => format!("{}, exit code {code}", end.cause),
             None => end.cause.clone(),
         };
+        if let Some(holder) = self.holder() {
+            return self.given(holder, &evidence);
+        }
         match end.outcome {
             Outcome::Completed if self.completion() == Completion::Service => {
                 // It was made a service after it had finished.
@@ -90,6 +103,7 @@ impl<'a> Look<'a> {
             // The mission got new work for it.
             Outcome::Stopped => self.succeed(pod, at, Reason::Recreating, "Recreate", &evidence),
             Outcome::Replaced => self.succeed(pod, at, Reason::Replacing, "Replace", "the agent's spec changed"),
+            Outcome::Disrupted if let Some(assessment) = self.disrupted(end, pod, &evidence) => assessment,
             Outcome::Disrupted => {
                 // A node that kills whatever it is given must not make a hot loop of it: the wait counts from the start.
                 let wait = |policy: &EffectivePolicy| backoff::wait(&policy.restart, self.old.disruptions, &end.pod_uid);
@@ -111,6 +125,9 @@ impl<'a> Look<'a> {
         // Taken for dead while its process runs: until its pod goes there is no more to wait for than for a restart.
         let hangs = pod.filter(|pod| pod.may_run()).and_then(|_| end.verdict());
         match self.sentence(end, policy) {
+            Sentence::Ask => self.ask(evidence),
+            Sentence::Denied => self.denied(evidence),
+            Sentence::Substitute(to) => self.substitute_with(to, evidence),
             Sentence::Suppressed => self
                 .state(AgentState::Dead, Some(Reason::RevivalSuppressed))
                 .because("Ended", evidence)
@@ -135,19 +152,110 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// The table of what is done about a death: what people decided comes before what the policy says.
     fn sentence(&self, end: &LastEnd, policy: &EffectivePolicy) -> Sentence {
+        if let Some(sentence) = self.sentence_by_people(end) {
+            return sentence;
+        }
         let changed = end.template.as_ref().is_some_and(|template| *template != self.template);
         let at = from_time(&end.at);
         match policy::revive(policy, self.spec) {
-            Revive::Never | Revive::Ask => Sentence::Suppressed,
+            Revive::Never => Sentence::Suppressed,
+            // Whoever is asked answers; a change of the spec is no answer.
+            Revive::Always | Revive::Ask if self.was_asked(&end.pod_uid) => Sentence::Ask,
+            Revive::Ask => Sentence::Ask,
             // What died was another program: its successor starts at once, with all attempts.
             Revive::Always if changed => Sentence::Restart(at),
-            Revive::Always if self.old.deaths > policy.restart.max_attempts => Sentence::GivenUp,
-            Revive::Always => {
+            Revive::Always if self.old.deaths <= policy.restart.max_attempts => {
                 let wait = backoff::wait(&policy.restart, self.old.deaths, &end.pod_uid);
                 Sentence::Restart(self.sane(at + wait, wait))
             }
+            Revive::Always => match policy.on_exhausted {
+                OnExhausted::Ask => Sentence::Ask,
+                OnExhausted::Abandon => Sentence::GivenUp,
+                OnExhausted::Substitute => self.substitute().map_or(Sentence::Ask, |to| Sentence::Substitute(Some(to))),
+            },
         }
+    }
+
+    fn sentence_by_people(&self, end: &LastEnd) -> Option<Sentence> {
+        let ruling = self.ruling().filter(|ruling| ruling.pod_uid == end.pod_uid)?;
+        Some(match (ruling.verdict, ruling.option.as_deref()) {
+            (DecisionVerdict::Deny, _) => Sentence::Denied,
+            (DecisionVerdict::Approve, Some("Revive") | None) => Sentence::Restart(from_time(&end.at)),
+            (DecisionVerdict::Approve, Some(_)) => match self.substitute_by(ruling) {
+                // Nobody decided, so nobody can choose another way.
+                None if ruling.by == TIMEOUT => Sentence::Restart(from_time(&end.at)),
+                to => Sentence::Substitute(to),
+            },
+        })
+    }
+
+    /// What is done about a disruption other than to make the agent anew.
+    fn disrupted(&self, end: &LastEnd, pod: Option<&Pod>, evidence: &str) -> Option<Assessment> {
+        let policy = self.policy?;
+        let at = from_time(&end.at);
+        let lost = matches!(end.cause.as_str(), end::NODE_LOST | "DeletionByPodGC");
+        let substitutes = policy::revive(policy, self.spec) == Revive::Always && policy.on_exhausted == OnExhausted::Substitute;
+        let sentence = match self.sentence_by_people(end) {
+            Some(sentence) => sentence,
+            None if policy.disruption == Disruption::Ask => Sentence::Ask,
+            // The node took the agent's place along; whoever is elsewhere already goes on at once.
+            None if lost && substitutes => Sentence::Substitute(Some(self.substitute()?)),
+            None => return None,
+        };
+        Some(match sentence {
+            Sentence::Restart(_) => self.succeed(pod, at, Reason::Recreating, "Recreate", evidence),
+            Sentence::Substitute(to) => self.substitute_with(to, evidence),
+            Sentence::Ask => self.ask(evidence),
+            Sentence::Denied => self.denied(evidence),
+            Sentence::GivenUp | Sentence::Suppressed => return None,
+        })
+    }
+
+    /// Whoever has the agent's part; one that was removed from the mission has not.
+    fn holder(&self) -> Option<&str> {
+        let holder = self.old.holder.as_ref().filter(|_| !is_to_return(self.old))?;
+        let cell = &self.snapshot.cell;
+        let exists = cell.spec.agents.iter().any(|spec| spec.name == *holder)
+            || cell.status.agents.iter().any(|status| status.name == *holder);
+        exists.then_some(holder.as_str())
+    }
+
+    fn substitute_with(&self, to: Option<String>, evidence: &str) -> Assessment {
+        if let Some(to) = to {
+            return self.give_part(&to, evidence);
+        }
+        let because = format!("{evidence}; the approved substitute is not there: it takes over when it is alive");
+        self.state(AgentState::Waiting, Some(Reason::Substituting)).because("Substitute", &because).telling().urgent()
+    }
+
+    fn ask(&self, evidence: &str) -> Assessment {
+        let asked = self
+            .state(AgentState::Waiting, Some(Reason::AwaitingApproval))
+            .because("Ended", evidence)
+            .message(format!("died ({evidence}) and waits for a person's decision"))
+            .urgent();
+        self.with_timeout(asked)
+    }
+
+    /// Adds what follows when nobody decides in time.
+    pub(super) fn with_timeout(&self, asked: Assessment) -> Assessment {
+        let Some((at, on_timeout)) = self.times_out() else { return asked };
+        let asked = asked.recheck(at);
+        match on_timeout {
+            OnTimeout::Wait | OnTimeout::Deny => asked,
+            OnTimeout::Revive => asked.next("Restart", Some(at), "unless a person decides before"),
+            OnTimeout::Substitute => asked.next("Substitute", Some(at), "unless a person decides before"),
+        }
+    }
+
+    fn denied(&self, evidence: &str) -> Assessment {
+        let by = self.ruling().map_or("a person", |ruling| ruling.by.as_str());
+        self.state(AgentState::Dead, Some(Reason::Denied))
+            .because("Ended", evidence)
+            .message(format!("died ({evidence}) and stays dead: denied by {by}"))
+            .urgent()
     }
 
     /// The end of a wait. One that is further away than twice the wait was told by a clock that was wrong, an hour ahead
@@ -173,6 +281,9 @@ impl<'a> Look<'a> {
         {
             return hold;
         }
+        if let Some(hold) = self.awaits_its_part() {
+            return hold;
+        }
         match pod {
             Some(pod) => {
                 let why = if reason == Reason::Replacing { Why::Replace } else { Why::Succeed };
@@ -188,7 +299,9 @@ impl<'a> Look<'a> {
         let hold = |reason| self.state(AgentState::Waiting, Some(reason)).urgent();
         // A verdict was held when it was to be written down; the agent that tries must not be held by its own death.
         let by_verdict = self.old.last_end.as_ref().is_some_and(LastEnd::by_verdict);
-        if let Some(storm) = self.storm(false).filter(|storm| !by_verdict && self.now < storm.until) {
+        // Whoever approved it has seen that it storms.
+        let spared = by_verdict || self.ruling().is_some();
+        if let Some(storm) = self.storm(false).filter(|storm| !spared && self.now < storm.until) {
             let hold = hold(Reason::StormHold).recheck(storm.until).next(what, Some(storm.until), evidence);
             return Some(hold.because("StormHold", &storm.because).telling());
         }
@@ -221,7 +334,7 @@ impl<'a> Look<'a> {
     }
 
     // At most one incarnation: whatever carries the agent's labels and may still run comes first.
-    fn others_hold(&self) -> Option<Assessment> {
+    pub(super) fn others_hold(&self) -> Option<Assessment> {
         let running = |pods: &[&'a Pod]| pods.iter().copied().find(|pod| pod.may_run());
         if let Some(pod) = running(&self.pods.foreign) {
             let hold = self.state(AgentState::Waiting, Some(Reason::PreviousIncarnation));

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::pods::Pods;
 use super::verdict::Verdict;
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
+use crate::decide::part::is_standby;
 use crate::decide::policy::revive;
 use crate::decide::{phase, template_hash};
 use crate::observe::{Container, Pod, Snapshot};
@@ -72,15 +74,38 @@ impl<'a> Look<'a> {
         let shown = match self.verdict(pod, phase::shown(pod, self.now)) {
             Verdict::Shown(shown) => shown,
             Verdict::Dead(end, canaries) => return Assessment { canaries, ..self.record_end(end, "", &pod.name) },
+            Verdict::Approved(end, ruling) => {
+                let old = AgentStatus { ruling: Some(ruling), ..self.old.clone() };
+                let (pods, template) = (Pods::of(self.snapshot, &old), self.template.clone());
+                return Look { old: &old, pods, template, ..*self }.record_end(end, "", &pod.name);
+            }
+            Verdict::Denied(ruling, shown) => {
+                let mut assessment = self.show(Assessment::of(self.old, self.now), pod, shown).urgent();
+                if let Some(status) = &mut assessment.status {
+                    status.ruling = Some(ruling);
+                }
+                return assessment;
+            }
         };
+        let asked = shown.reason == Some(Reason::AwaitingApproval);
         // While the policy is missing the successor would have to wait, so nothing is ended for it.
         let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);
-        // What is not alive loses nothing, so it need not wait for its turn.
-        if outdated && shown.state != AgentState::Alive {
+        // What is not alive loses nothing, so it need not wait for its turn. A change of the spec is no answer to a question,
+        // though, and no way around a denial.
+        let undecided = matches!(shown.reason, Some(Reason::AwaitingApproval | Reason::Denied));
+        if outdated && shown.state != AgentState::Alive && !undecided {
             return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, "the agent's spec changed");
         }
+        let recovered = shown.state == AgentState::Alive && shown.reason.is_none();
         let mut assessment = self.show(Assessment::of(self.old, self.now), pod, shown);
-        if outdated {
+        if let Some(status) = assessment.status.as_mut().filter(|_| recovered) {
+            // Should it hang again, that is another question.
+            status.ruling = self.old.ruling.clone().filter(|ruling| ruling.pod_uid != pod.uid);
+        }
+        if asked {
+            assessment = self.with_timeout(assessment).urgent();
+        }
+        if outdated && !undecided {
             match &turn.taken {
                 None => {
                     turn.taken = Some(Taken { by: self.spec.name.clone(), until: None });
@@ -111,6 +136,11 @@ impl<'a> Look<'a> {
             if previous.is_some() && previous != pod.template.as_ref() {
                 (status.deaths, status.trial) = (0, true);
             }
+            if self.old.pod_uid.is_none() && is_standby(self.spec) {
+                status.deaths = self.inherited_deaths();
+            }
+            // It has its part back.
+            status.holder = None;
         }
         self.show(assessment, pod, phase::shown(pod, self.now)).urgent()
     }

@@ -1,10 +1,13 @@
 //! What one agent's record and pods say, and what follows: an ordered list of rules, the first that applies wins.
 
 mod assessment;
+mod awaiting;
 mod ended;
 mod live;
 mod pods;
+mod ruled;
 mod storm;
+mod substitute;
 mod verdict;
 
 use chrono::{DateTime, Utc};
@@ -29,8 +32,10 @@ pub enum Why {
     Succeed,
     /// The spec changed.
     Replace,
-    /// The mission succeeded.
+    /// The mission succeeded, or the standby is not needed any more.
     Stop,
+    /// Another agent takes over its part.
+    Fence,
     /// The agent is no longer in the spec.
     Remove,
 }
@@ -96,9 +101,15 @@ impl<'a> Look<'a> {
     }
 
     fn rules(&self, turn: &mut live::Turn) -> Assessment {
+        if !self.has_part() {
+            return self.stand_by();
+        }
         let recorded = self.old.last_end.as_ref().filter(|end| Some(&end.pod_uid) == self.old.pod_uid.as_ref());
         match (self.pods.committed, recorded, &self.old.pod_uid) {
-            (pod, Some(end), _) => self.after(end, pod),
+            (pod, Some(end), _) => match self.new_ruling(&end.pod_uid).filter(|_| end.is_undesired()) {
+                Some(ruling) => self.adopt(ruling, end, pod),
+                None => self.after(end, pod),
+            },
             (Some(pod), None, _) => self.with_pod(pod, turn),
             (None, None, Some(uid)) => self.vanished(uid),
             (None, None, None) => self.first(),
@@ -124,7 +135,8 @@ impl<'a> Look<'a> {
 
     fn vanished(&self, uid: &str) -> Assessment {
         let pod = self.old.pod_name.clone().unwrap_or_default();
-        self.record_end(end::vanished(uid, self.old.started_at.clone(), self.now), "", &pod)
+        let cause = if self.old.reason == Some(Reason::NodeUncertain) { end::NODE_LOST } else { "PodDeleted" };
+        self.record_end(end::vanished(uid, cause, self.old.started_at.clone(), self.now), "", &pod)
     }
 
     fn first(&self) -> Assessment {

@@ -1,6 +1,7 @@
 //! The brakes: when many agents die at once, and when enough of one mission are on their way back.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -19,16 +20,27 @@ pub(in crate::decide) struct Brakes {
     in_flight: Cell<i64>,
     /// One agent tries already, to see whether the storm is over.
     tried: Cell<bool>,
+    /// Standbys that take over a part in this decision.
+    called: RefCell<BTreeSet<String>>,
 }
 
 impl Brakes {
     pub(super) fn of(snapshot: &Snapshot, now: DateTime<Utc>) -> Self {
-        Self { in_flight: Cell::new(in_flight(snapshot, now)), tried: Cell::new(false) }
+        Self { in_flight: Cell::new(in_flight(snapshot, now)), ..Self::none() }
     }
 
     /// For a look ahead, in which nobody sets off.
     pub(super) fn none() -> Self {
-        Self { in_flight: Cell::new(0), tried: Cell::new(false) }
+        Self { in_flight: Cell::new(0), tried: Cell::new(false), called: RefCell::default() }
+    }
+
+    /// An agent takes over a part.
+    pub(super) fn call(&self, name: &str) {
+        self.called.borrow_mut().insert(name.to_owned());
+    }
+
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.called.borrow().contains(name)
     }
 }
 
@@ -105,7 +117,15 @@ fn is_on_its_way(snapshot: &Snapshot, agent: &AgentStatus, now: DateTime<Utc>) -
         return false;
     };
     // Nothing happens to it until a person acts.
-    if matches!(agent.reason, Some(Reason::RevivalSuppressed | Reason::AttemptsExhausted)) {
+    let stays = [
+        Reason::RevivalSuppressed,
+        Reason::AttemptsExhausted,
+        Reason::AwaitingApproval,
+        Reason::Denied,
+        Reason::Substituting,
+        Reason::Substituted,
+    ];
+    if agent.reason.is_some_and(|reason| stays.contains(&reason)) {
         return false;
     }
     let recent = |since: DateTime<Utc>| now < since + ON_ITS_WAY;

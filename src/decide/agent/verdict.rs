@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::Look;
 use crate::api::conditions::Reason;
-use crate::api::{AgentState, EffectivePolicy, LastEnd, Outcome, Revive};
+use crate::api::{AgentState, DecisionVerdict, EffectivePolicy, LastEnd, OnExhausted, Outcome, Revive, Ruling};
 use crate::decide::heartbeat::{Judgement, Terms, judge};
 use crate::decide::phase::Shown;
 use crate::decide::policy;
@@ -15,8 +15,12 @@ use crate::runtime::time::{from_time, to_time};
 pub(super) enum Verdict {
     /// It is shown like this.
     Shown(Shown),
-    /// It is dead, and the policy brings it back; in these storms it is the one that tries.
+    /// It is dead, and its end is written down; in these storms it is the one that tries.
     Dead(LastEnd, Vec<Scope>),
+    /// It is dead because a person decided so.
+    Approved(LastEnd, Ruling),
+    /// It is shown like this, because a person decided that nothing is done.
+    Denied(Ruling, Shown),
 }
 
 impl Look<'_> {
@@ -36,6 +40,9 @@ impl Look<'_> {
         if let Some(hold) = uncertain {
             return Verdict::Shown(hold);
         }
+        if shown.reason == Some(Reason::AwaitingAdmission) {
+            return Verdict::Shown(self.awaiting(pod, shown));
+        }
         if shown.state != AgentState::Alive || pod.sidecar.is_none() {
             return Verdict::Shown(shown);
         }
@@ -46,10 +53,7 @@ impl Look<'_> {
         match judge(&pulse, &terms) {
             Judgement::Unknown => Verdict::Shown(self.as_before(pod, shown)),
             Judgement::Well => Verdict::Shown(shown),
-            Judgement::LinkLost => {
-                let evidence = format!("is not heard of for {} s; the kubelet says that it runs", pulse.age);
-                Verdict::Shown(known(AgentState::Alive, Reason::LinkLost, "LinkLost", evidence))
-            }
+            Judgement::LinkLost => self.unreachable(&terms, pod, pulse.age),
             Judgement::Busy => {
                 let evidence = format!(
                     "is silent or unchanged for {} s, and may be busy as it said",
@@ -100,23 +104,6 @@ impl Look<'_> {
             let evidence = format!("{evidence}; {message}");
             Verdict::Shown(known(state, reason, rule(cause.as_str()), evidence))
         };
-        // What is not brought back keeps its process, and lives again if it recovers: its end is not written down.
-        match policy::revive(policy, self.spec) {
-            Revive::Never | Revive::Ask => return held(AgentState::Dead, Reason::RevivalSuppressed, "revive is Never"),
-            Revive::Always if deaths >= policy.restart.max_attempts => {
-                let message = format!("restart.maxAttempts is {}", policy.restart.max_attempts);
-                return held(AgentState::Dead, Reason::AttemptsExhausted, &message);
-            }
-            Revive::Always => {}
-        }
-        let canaries = match self.held_by_storm() {
-            Ok(canaries) => canaries,
-            Err(storm) => {
-                let evidence = format!("{evidence}; {}", storm.because);
-                let shown = known(AgentState::Stale, Reason::StormHold, "StormHold", evidence);
-                return Verdict::Shown(Shown { recheck_at: Some(storm.until), ..shown });
-            }
-        };
         let end = LastEnd {
             pod_uid: pod.uid.clone(),
             outcome: Outcome::Died,
@@ -126,7 +113,70 @@ impl Look<'_> {
             at: to_time(self.now),
             template: pod.template.clone(),
         };
+        let denied =
+            |by: &str| known(AgentState::Dead, Reason::Denied, rule(cause.as_str()), format!("{evidence}; denied by {by}"));
+        match (self.new_ruling(&pod.uid), self.ruling()) {
+            (Some(ruling), _) if ruling.verdict == DecisionVerdict::Approve => return Verdict::Approved(end, ruling),
+            (Some(ruling), _) => {
+                let shown = denied(&ruling.by);
+                return Verdict::Denied(ruling, shown);
+            }
+            (None, Some(ruling)) if ruling.verdict == DecisionVerdict::Deny => return Verdict::Shown(denied(&ruling.by)),
+            (None, _) => {}
+        }
+        let exhausted = deaths >= policy.restart.max_attempts;
+        let ask = || held(AgentState::Dead, Reason::AwaitingApproval, "a person decides");
+        // What is not brought back keeps its process, and lives again if it recovers: its end is not written down.
+        match (policy::revive(policy, self.spec), policy.on_exhausted) {
+            (Revive::Never, _) => return held(AgentState::Dead, Reason::RevivalSuppressed, "revive is Never"),
+            (Revive::Ask, _) => return ask(),
+            (Revive::Always, _) if self.was_asked(&pod.uid) => return ask(),
+            (Revive::Always, OnExhausted::Ask) if exhausted => return ask(),
+            (Revive::Always, OnExhausted::Substitute) if exhausted && self.substitute().is_none() => return ask(),
+            (Revive::Always, OnExhausted::Abandon) if exhausted => {
+                let message = format!("restart.maxAttempts is {}", policy.restart.max_attempts);
+                return held(AgentState::Dead, Reason::AttemptsExhausted, &message);
+            }
+            (Revive::Always, OnExhausted::Ask | OnExhausted::Substitute | OnExhausted::Abandon) => {}
+        }
+        let canaries = match self.held_by_storm() {
+            Ok(canaries) => canaries,
+            Err(storm) => {
+                let evidence = format!("{evidence}; {}", storm.because);
+                let shown = known(AgentState::Stale, Reason::StormHold, "StormHold", evidence);
+                return Verdict::Shown(Shown { recheck_at: Some(storm.until), ..shown });
+            }
+        };
         Verdict::Dead(end, canaries)
+    }
+
+    /// Nothing is heard of the agent: nothing is known, so at most a person is asked.
+    fn unreachable(&self, terms: &Terms, pod: &Pod, age: u32) -> Verdict {
+        let evidence = format!("is not heard of for {age} s; the kubelet says that it runs");
+        let link_lost = |evidence| known(AgentState::Alive, Reason::LinkLost, "LinkLost", evidence);
+        let patience = terms.heartbeat.unreachable_after_seconds;
+        if patience == 0 {
+            return Verdict::Shown(link_lost(evidence));
+        }
+        if i64::from(age) < patience {
+            let recheck_at = Some(self.now + TimeDelta::seconds(patience - i64::from(age)));
+            return Verdict::Shown(Shown { recheck_at, ..link_lost(evidence) });
+        }
+        let ended = || LastEnd {
+            pod_uid: pod.uid.clone(),
+            outcome: Outcome::Died,
+            cause: Reason::LinkLost.as_str().into(),
+            exit_code: None,
+            started_at: self.old.started_at.clone(),
+            at: to_time(self.now),
+            template: pod.template.clone(),
+        };
+        match (self.new_ruling(&pod.uid), self.ruling()) {
+            (Some(ruling), _) if ruling.verdict == DecisionVerdict::Approve => Verdict::Approved(ended(), ruling),
+            (Some(ruling), _) => Verdict::Denied(ruling, link_lost(evidence)),
+            (None, Some(ruling)) if ruling.verdict == DecisionVerdict::Deny => Verdict::Shown(link_lost(evidence)),
+            (None, _) => Verdict::Shown(known(AgentState::Alive, Reason::AwaitingApproval, "LinkLost", evidence)),
+        }
     }
 
     /// The agent's node is not well.

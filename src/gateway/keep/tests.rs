@@ -14,6 +14,8 @@ const SECRET: &str = "/api/v1/namespaces/lazarus-pit/secrets/lazarus-gateway-ca"
 const SERVICE: &str = "/api/v1/namespaces/lazarus-pit/services/lazarus-gateway";
 const SLICE: &str = "/apis/discovery.k8s.io/v1/namespaces/lazarus-pit/endpointslices/lazarus-gateway";
 const MAP: &str = "/api/v1/namespaces/missions/configmaps/lazarus-gateway";
+/// Nothing of it is ever answered.
+const SLOW: &str = "/api/v1/namespaces/a-slow-one/configmaps/lazarus-gateway";
 
 /// An API server that stores objects by path, and counts what it is asked and what is written.
 #[derive(Clone, Default)]
@@ -21,6 +23,8 @@ struct Server {
     objects: Arc<Mutex<HashMap<String, Value>>>,
     writes: Arc<Mutex<Vec<String>>>,
     asked: Arc<AtomicUsize>,
+    /// What may not be written.
+    forbidden: Arc<Mutex<&'static str>>,
 }
 
 impl Server {
@@ -52,6 +56,9 @@ impl Server {
             |code: u16, reason: &str| (code, json!({"status": "Failure", "code": code, "reason": reason, "message": ""}));
         let found = self.get(path);
         if *method != Method::GET {
+            if *self.forbidden.lock().unwrap() == path {
+                return failure(403, "Forbidden");
+            }
             self.writes.lock().unwrap().push(format!("{method} {path}"));
             if *method == Method::PUT && version(&found) != version(&body) {
                 return failure(409, "Conflict");
@@ -66,7 +73,12 @@ impl Server {
         let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
         let server = self.clone();
         tokio::spawn(async move {
+            let mut unanswered = Vec::new();
             while let Some((request, respond)) = handle.next_request().await {
+                if request.uri().path() == SLOW {
+                    unanswered.push(respond);
+                    continue;
+                }
                 let (parts, body) = request.into_parts();
                 let body = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap_or_default();
                 let (code, value) = server.answer(&parts.method, parts.uri.path(), body);
@@ -110,8 +122,12 @@ impl World {
         self.leadership.publish(Some(self.clock.monotonic() + Duration::from_mins(10)));
     }
 
+    /// At everything, once.
     async fn look(&self) -> Result<(), Error> {
-        self.gateway.shared.look(&|| BTreeSet::from(["missions".to_owned()])).await
+        let looked = self.gateway.shared.look().await;
+        let told = self.gateway.shared.tell(BTreeSet::from(["missions".to_owned()])).await;
+        assert!(told || looked.is_err());
+        looked
     }
 }
 
@@ -206,4 +222,48 @@ async fn a_corrupt_secret_is_left_alone_and_a_missing_service_is_named() {
     world.server.objects.lock().unwrap().remove(SERVICE);
     let error = world.look().await.unwrap_err().to_string();
     assert!(error.contains("there is no Service lazarus-gateway"), "{error}");
+}
+
+#[tokio::test]
+async fn a_slow_namespace_holds_up_neither_the_others_nor_the_way_to_the_leader() {
+    let world = world(&Server::new(), "10.0.0.5");
+    let (_trigger, shutdown) = Shutdown::manual();
+    let (shared, gained) = (Arc::clone(&world.gateway.shared), Box::pin(world.leadership.gained()));
+    let kept = tokio::spawn(async move {
+        let namespaces = || BTreeSet::from(["a-slow-one", "missions"].map(str::to_owned));
+        futures::join!(shared.keep(gained, &shutdown), shared.keep_telling(&namespaces, &shutdown));
+    });
+    let written = async |path: &str| {
+        let written = async {
+            while world.server.get(path).is_null() {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Less than what is waited for the slow one.
+        tokio::time::timeout(LONGEST_STEP / 2, written).await.expect("it waits for the slow one");
+    };
+    written(MAP).await;
+    world.server.objects.lock().unwrap().remove(SLICE);
+    world.leadership.publish(None);
+    world.lead();
+    written(SLICE).await;
+    kept.abort();
+}
+
+#[tokio::test]
+async fn what_keeps_sidecars_from_admission_is_known() {
+    let world = world(&Server::new(), "10.0.0.5");
+    let Shared { parts, keyring, .. } = &*world.gateway.shared;
+    assert_eq!(world.gateway.obstacle("missions"), Some(Obstacle::NoKeys));
+    world.server.put("/.well-known/openid-configuration", json!({"issuer": "https://issuer"}));
+    world.server.put("/openid/v1/jwks", json!({"keys": []}));
+    keyring.look(parts.guarded.reader()).await.unwrap();
+    assert_eq!(world.gateway.obstacle("missions"), None);
+    *world.server.forbidden.lock().unwrap() = MAP;
+    world.gateway.shared.look().await.unwrap();
+    assert!(world.gateway.ensure_published("missions").await.is_err());
+    assert_eq!(["missions", "others"].map(|name| world.gateway.obstacle(name)), [Some(Obstacle::Untold), None]);
+    *world.server.forbidden.lock().unwrap() = "";
+    world.look().await.unwrap();
+    assert_eq!(world.gateway.obstacle("missions"), None);
 }

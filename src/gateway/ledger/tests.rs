@@ -144,3 +144,33 @@ fn an_agent_that_reports_too_often_is_slowed_down() {
     clock.advance(Duration::from_secs(3));
     assert_eq!(taken(&mut ledger), 6);
 }
+
+#[test]
+fn questions_for_admission_count_as_requests_too() {
+    let (clock, mut ledger) = entered();
+    assert_eq!(ledger.ask(Uid(2), clock.monotonic()), Ok(false));
+    let asked = (0..20).filter(|_| ledger.ask(UID, clock.monotonic()) == Ok(true)).count();
+    assert_eq!(asked, 10);
+    assert_eq!(ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()), Err(Refused::TooMany));
+    ledger.clear();
+    assert_eq!(ledger.ask(UID, clock.monotonic()), Ok(false), "a closed ledger admits nobody");
+}
+
+#[test]
+fn one_refusal_is_remembered_until_a_request_is_taken_or_for_a_while() {
+    let (clock, mut ledger) = entered();
+    let asked = |ledger: &Ledger, clock: &ManualClock| ledger.pulse(UID, clock.monotonic()).unwrap().asked;
+    ledger.refuse(Uid(2), Asked::NotNow, clock.monotonic());
+    assert_eq!((ledger.entered(), asked(&ledger, &clock)), (1, Asked::Never));
+    for _ in 0..REFUSAL_LASTS {
+        for why in [Asked::NotNow, Asked::NotUnderstood] {
+            ledger.refuse(UID, why, clock.monotonic());
+            assert_eq!(asked(&ledger, &clock), Asked::NotNow);
+        }
+        clock.advance(Duration::from_secs(1));
+    }
+    ledger.refuse(UID, Asked::NotUnderstood, clock.monotonic());
+    assert_eq!(asked(&ledger, &clock), Asked::NotUnderstood);
+    ledger.ask(UID, clock.monotonic()).unwrap();
+    assert_eq!(asked(&ledger, &clock), Asked::Taken);
+}

@@ -10,6 +10,7 @@ use crate::api::beat::{Admission, Invalid, Refusal, Reply};
 use crate::gateway::keys::Denied;
 use crate::gateway::ledger::{Refused, Tally};
 use crate::gateway::token::Rejected;
+use crate::observe::Asked;
 use crate::report::metrics::Answered;
 
 /// A request that was taken.
@@ -72,11 +73,20 @@ impl Taken {
         }
     }
 
-    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+    /// Whether it is said only to a committed incarnation.
+    pub(super) fn is_proof(&self) -> bool {
         match self {
-            Self::Beat(reply) => json(StatusCode::OK, reply, true),
-            Self::Admission(admission) => json(StatusCode::OK, admission, true),
-            Self::Health(health) => json(StatusCode::OK, health, false),
+            Self::Beat(_) => true,
+            Self::Admission(admission) => admission.admitted,
+            Self::Health(_) => false,
+        }
+    }
+
+    pub(super) fn response(&self, stays: bool) -> Response<Full<Bytes>> {
+        match self {
+            Self::Beat(reply) => json(StatusCode::OK, reply, stays),
+            Self::Admission(admission) => json(StatusCode::OK, admission, stays),
+            Self::Health(health) => json(StatusCode::OK, health, stays),
         }
     }
 }
@@ -107,18 +117,36 @@ impl Declined {
         }
     }
 
-    /// The connection stays open only for a sidecar that has proven who it is and may be heard later.
-    pub(super) fn response(self) -> Response<Full<Bytes>> {
-        let (status, stays) = match self {
-            Self::NoToken | Self::Denied(Denied::Rejected(_)) => (StatusCode::UNAUTHORIZED, false),
-            Self::Denied(Denied::NotReady) | Self::NotLeader => (StatusCode::SERVICE_UNAVAILABLE, false),
-            Self::Invalid(Invalid::TooLong) => (StatusCode::PAYLOAD_TOO_LARGE, false),
-            Self::Invalid(Invalid::Malformed | Invalid::Protocol) => (StatusCode::BAD_REQUEST, false),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, false),
-            Self::Gone => (StatusCode::GONE, true),
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, true),
-            Self::NotFound => (StatusCode::NOT_FOUND, false),
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, false),
+    /// Whether it is said only to a committed incarnation: one that may be heard later.
+    pub(super) fn is_proof(self) -> bool {
+        matches!(self, Self::TooMany)
+    }
+
+    /// What a signed token's pod was refused for, as far as that may keep its agent from its admission.
+    pub(super) fn refusal(self) -> Option<Asked> {
+        match self {
+            Self::Denied(Denied::Rejected(Rejected::Issuer)) => Some(Asked::OtherIssuer),
+            Self::Denied(Denied::Rejected(Rejected::Audience)) => Some(Asked::OtherAudience),
+            Self::Denied(Denied::Rejected(Rejected::Time)) => Some(Asked::NotNow),
+            Self::Invalid(_) => Some(Asked::NotUnderstood),
+            Self::Slow => Some(Asked::Slow),
+            Self::NoToken | Self::Denied(_) | Self::Gone | Self::TooMany | Self::NotLeader | Self::NotFound | Self::Method(_) => {
+                None
+            }
+        }
+    }
+
+    pub(super) fn response(self, stays: bool) -> Response<Full<Bytes>> {
+        let status = match self {
+            Self::NoToken | Self::Denied(Denied::Rejected(_)) => StatusCode::UNAUTHORIZED,
+            Self::Denied(Denied::NotReady) | Self::NotLeader => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Invalid(Invalid::TooLong) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Invalid(Invalid::Malformed | Invalid::Protocol) => StatusCode::BAD_REQUEST,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Gone => StatusCode::GONE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         };
         let mut response = json(status, &Refusal { message: self.to_string() }, stays);
         match self {

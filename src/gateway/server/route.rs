@@ -11,9 +11,10 @@ use kube::Client;
 
 use super::Limits;
 use super::answer::{Declined, Health, Taken};
+use super::places::Place;
 use crate::api::beat::{Admission, Ask, Beat, Invalid, LONGEST_BODY, Reply};
 use crate::api::names;
-use crate::gateway::keys::Keyring;
+use crate::gateway::keys::{Denied, Keyring};
 use crate::gateway::ledger::{Ledger, Tally, Uid};
 use crate::report::metrics::Metrics;
 use crate::runtime::clock::Clock;
@@ -30,7 +31,7 @@ pub struct Answers {
     ledger: Arc<Mutex<Ledger>>,
     keyring: Arc<Keyring>,
     pub(super) leadership: Leadership,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     client: ClientOf,
     started: Instant,
@@ -67,33 +68,43 @@ impl Answers {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>, limits: Limits) -> Response<Full<Bytes>> {
+    pub(super) async fn answer(&self, request: Request<Incoming>, limits: Limits, place: &Place) -> Response<Full<Bytes>> {
         let began = self.clock.monotonic();
-        let routed = tokio::time::timeout(limits.request, self.route(request, limits)).await;
-        let (counted, response) = match routed.unwrap_or(Err(Declined::Slow)) {
-            Ok(taken) => (taken.counted(), taken.response()),
-            Err(declined) => (declined.counted(), declined.response()),
+        let mut signed = None;
+        let routed = tokio::time::timeout(limits.request, self.route(request, limits, &mut signed)).await;
+        let routed = routed.unwrap_or(Err(Declined::Slow));
+        let (counted, is_proof) = match &routed {
+            Ok(taken) => (taken.counted(), taken.is_proof()),
+            Err(declined) => (declined.counted(), declined.is_proof()),
         };
+        if let (Some(pod), Some(why)) = (signed, routed.as_ref().err().and_then(|declined| declined.refusal())) {
+            self.ledger().refuse(pod, why, self.clock.monotonic());
+        }
+        let stays = is_proof && signed.is_some_and(|pod| place.prove(pod));
         self.metrics.gateway().answered(counted, self.clock.monotonic().saturating_duration_since(began));
-        response
+        match routed {
+            Ok(taken) => taken.response(stays),
+            Err(declined) => declined.response(stays),
+        }
     }
 
-    async fn route(&self, request: Request<Incoming>, limits: Limits) -> Result<Taken, Declined> {
+    /// `signed` becomes the pod that the request's token was signed for, also if it is refused for something else.
+    async fn route(&self, request: Request<Incoming>, limits: Limits, signed: &mut Option<Uid>) -> Result<Taken, Declined> {
         match (request.uri().path(), request.method()) {
             ("/beat", &Method::POST) => {
-                let (pod, body) = self.admit(request, limits).await?;
+                let (pod, body) = self.admit(request, limits, signed).await?;
                 let beat = Beat::read(&body)?;
                 let mut ledger = self.ledger();
                 self.leads()?;
                 let next = ledger.note(pod, &beat, self.clock.monotonic())?;
-                Ok(Taken::Beat(Reply { next_heartbeat_seconds: next }))
+                Ok(Taken::Beat(Reply { next_heartbeat_seconds: next, holds: ledger.holds(pod) }))
             }
             ("/admission", &Method::POST) => {
-                let (pod, body) = self.admit(request, limits).await?;
+                let (pod, body) = self.admit(request, limits, signed).await?;
                 Ask::read(&body)?;
-                let ledger = self.ledger();
+                let mut ledger = self.ledger();
                 self.leads()?;
-                let admitted = ledger.admits(pod);
+                let admitted = ledger.ask(pod, self.clock.monotonic())?;
                 Ok(Taken::Admission(Admission { admitted, retry_seconds: if admitted { 0 } else { ASK_AGAIN } }))
             }
             ("/health", &Method::GET) => Ok(Taken::Health(self.health())),
@@ -104,10 +115,21 @@ impl Answers {
     }
 
     /// Whose request it is, and its body: in this order, so that nothing is read for a stranger.
-    async fn admit(&self, request: Request<Incoming>, limits: Limits) -> Result<(Uid, Bytes), Declined> {
+    async fn admit(
+        &self,
+        request: Request<Incoming>,
+        limits: Limits,
+        signed: &mut Option<Uid>,
+    ) -> Result<(Uid, Bytes), Declined> {
         self.leads()?;
         let token = bearer(request.headers()).ok_or(Declined::NoToken)?;
-        let pod = self.keyring.check(token, &self.client.0).await?.pod;
+        let checked = self.keyring.check(token, &self.client.0).await;
+        *signed = match &checked {
+            Ok(bearer) => Some(bearer.pod),
+            Err(Denied::Rejected(rejected)) => rejected.signed_for(token),
+            Err(Denied::NotReady) => None,
+        };
+        let pod = checked?.pod;
         if request.body().size_hint().lower() > LONGEST_BODY as u64 {
             return Err(Invalid::TooLong.into());
         }

@@ -12,6 +12,7 @@ use crate::gateway::identity::Identity;
 use crate::gateway::keys::Keyring;
 use crate::gateway::ledger::{Ledger, Uid};
 use crate::gateway::testing::{Issuer, POD, api, claims};
+use crate::observe::Asked;
 use crate::report::metrics::{Answered, Metrics};
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::leadership::Leadership;
@@ -79,6 +80,17 @@ impl World {
         self.issuer.token(&claims(POD, SystemClock.now()))
     }
 
+    /// Waits until this many connections are open.
+    async fn until_open(&self, connections: i64) {
+        let ended = async {
+            while self.metrics.gateway().open() != connections {
+                tokio::task::yield_now().await;
+            }
+        };
+        let open = || format!("{} are open", self.metrics.gateway().open());
+        tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap_or_else(|_| panic!("{}", open()));
+    }
+
     async fn connect(&self) -> std::io::Result<Connection> {
         connect(self.address, &self.bundle).await
     }
@@ -118,10 +130,13 @@ async fn only_the_committed_are_admitted() {
     world.ledger().leave(Uid::read(POD).unwrap());
     let waiting = ask_again(&mut connection).await;
     assert_eq!((waiting.code, waiting.body), (200, json!({"admitted": false, "retrySeconds": 2})));
+    assert!(is_closed(&mut connection).await, "only the committed keep their connection");
+    let mut connection = world.connect().await.unwrap();
     let gone = ask(&mut connection, "POST /beat", Some(&world.token()), BEAT).await.unwrap();
     assert_eq!((gone.code, gone.body["message"].as_str().unwrap().contains("not committed")), (410, true));
+    assert!(is_closed(&mut connection).await);
     world.enter();
-    assert_eq!(ask_again(&mut connection).await.body, json!({"admitted": true}));
+    assert_eq!(ask_again(&mut world.connect().await.unwrap()).await.body, json!({"admitted": true}));
 }
 
 #[tokio::test]
@@ -152,6 +167,64 @@ async fn every_kind_of_bad_token_is_401_and_counted_by_kind() {
         assert!(answer.head.contains("connection: close") && answer.body["message"].is_string(), "{counted}");
     }
     assert_eq!(world.metrics.gateway().answers(Answered::Beat), 0);
+}
+
+#[tokio::test]
+async fn without_a_bearers_token_it_is_401_and_leaves_nothing() {
+    let world = world(Limits::default()).await;
+    let token = world.token();
+    let good = format!("Authorization: Bearer {token}\r\n");
+    for header in [
+        String::new(),
+        "Authorization: \r\n".into(),
+        "Authorization: Bearer\r\n".into(),
+        "Authorization: Bearer \r\n".into(),
+        format!("Authorization: {token}\r\n"),
+        format!("Authorization: Basic {token}\r\n"),
+        format!("Authorization: Bearer,{token}\r\n"),
+        format!("Authorization: Bearer {token}, Bearer {token}\r\n"),
+        "Authorization: Bearer garbage\r\n".into(),
+        "Authorization: Bearer ..\r\n".into(),
+        format!("Authorization: Bearer {}\r\n", "a.".repeat(4000)),
+        "Authorization: Bearer \u{fffd}\r\n".into(),
+        // The first of several is the one that counts.
+        format!("Authorization: Basic x\r\n{good}"),
+        format!("Proxy-{good}Cookie: {token}\r\n"),
+    ] {
+        for path in ["/beat", "/admission"] {
+            let mut connection = world.connect().await.unwrap();
+            let request = format!("POST {path} HTTP/1.1\r\n{header}Content-Length: {}\r\n\r\n{BEAT}", BEAT.len());
+            connection.write_all(request.as_bytes()).await.unwrap();
+            let answer = answer(&mut connection).await.unwrap();
+            assert_eq!(answer.code, 401, "{header}");
+            assert!(is_closed(&mut connection).await, "{header}");
+        }
+    }
+    let pulse = world.ledger().pulse(Uid::read(POD).unwrap(), SystemClock.monotonic()).unwrap();
+    assert_eq!((pulse.reported, pulse.asked), (false, Asked::Never));
+    assert_eq!(world.ledger().entered(), 1, "only who was there before");
+    world.until_open(0).await;
+}
+
+#[tokio::test]
+async fn what_a_pod_was_refused_for_is_known_if_its_token_is_the_clusters() {
+    let world = world(Limits::default()).await;
+    let asked = || world.ledger().pulse(Uid::read(POD).unwrap(), SystemClock.monotonic()).unwrap().asked;
+    let expired = |mut claims: Value| {
+        claims["exp"] = json!(1_000_000);
+        claims
+    };
+    let claims = claims(POD, SystemClock.now());
+    let forged = Issuer::new("k").token(&expired(claims.clone()));
+    assert_eq!(world.ask("POST /admission", Some(&forged), r#"{"protocol":1}"#).await.code, 401);
+    assert_eq!(asked(), Asked::Never, "anybody can say that");
+    let old = world.issuer.token(&expired(claims));
+    assert_eq!(world.ask("POST /admission", Some(&old), r#"{"protocol":1}"#).await.code, 401);
+    assert_eq!(asked(), Asked::NotNow);
+    assert_eq!(world.ask("POST /admission", Some(&world.token()), "{}").await.code, 400);
+    assert_eq!(asked(), Asked::NotNow, "one thing is told at a time");
+    assert_eq!(world.ask("POST /admission", Some(&world.token()), r#"{"protocol":1}"#).await.code, 200);
+    assert_eq!(asked(), Asked::Taken);
 }
 
 #[tokio::test]

@@ -5,7 +5,11 @@ use super::*;
 
 /// Whether an agent is well that answers like this and then does that.
 async fn well(answer: &'static str, then: Then) -> bool {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    well_at("127.0.0.1:0", answer, then).await
+}
+
+async fn well_at(address: &str, answer: &'static str, then: Then) -> bool {
+    let listener = TcpListener::bind(address).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let agent = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -56,4 +60,13 @@ async fn only_success_in_time_is_well() {
 async fn nobody_there_is_not_well() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     assert!(!Endpoint { port, path: "/".into(), timeout: Duration::from_secs(1) }.is_well().await);
+}
+
+#[tokio::test]
+async fn an_agent_may_listen_on_either_loopback_or_on_both() {
+    for address in ["127.0.0.1:0", "[::1]:0", "[::]:0", "0.0.0.0:0"] {
+        assert!(well_at(address, "HTTP/1.1 204 No Content\r\n\r\n", Then::Close).await, "{address}");
+        assert!(!well_at(address, "HTTP/1.1 503 Service Unavailable\r\n\r\n", Then::Close).await, "{address}");
+        assert!(!well_at(address, "", Then::Hang).await, "{address}");
+    }
 }

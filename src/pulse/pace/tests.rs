@@ -1,7 +1,7 @@
 use super::*;
 
 fn reply(seconds: u32) -> Reply {
-    Reply { next_heartbeat_seconds: seconds }
+    Reply { next_heartbeat_seconds: seconds, holds: Vec::new() }
 }
 
 #[test]
@@ -9,7 +9,7 @@ fn the_gateway_sets_the_pace_within_limits_and_reports_are_spread_around_it() {
     for (asked, paced) in [(0, 1), (1, 1), (30, 30), (300, 300), (u32::MAX, 300)] {
         for seed in 0..100 {
             let mut pace = Pace::new(15, seed);
-            let wait = pace.taken(reply(asked)).as_secs_f64();
+            let wait = pace.taken(&reply(asked)).as_secs_f64();
             assert_eq!(pace.interval(), Duration::from_secs(paced));
             assert!((0.899..1.101).contains(&(wait / f64::from(u32::try_from(paced).unwrap()))), "{asked}: {wait}");
         }
@@ -38,7 +38,7 @@ fn a_success_ends_the_row() {
     for _ in 0..10 {
         pace.failed(Failure::Gateway);
     }
-    pace.taken(reply(15));
+    pace.taken(&reply(15));
     assert!(pace.failed(Failure::Gateway) <= Duration::from_secs(1));
     pace.not_yet(3);
     assert!(pace.failed(Failure::Gateway) <= Duration::from_secs(1));

@@ -3,11 +3,12 @@
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 
-use super::{Object, cluster_wide, labels, namespaced, strings, words};
+use super::{Object, admission, cluster_wide, labels, namespaced, strings, words};
 use crate::api::names::{GATEWAY, GATEWAY_AUTHORITY, OPERATOR, OPERATOR_NAMESPACE};
 use crate::apply::gateway::SLICES;
 
 const GROUP: &str = "lazarus-pit.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// The operator's namespace. Its pods need no privileges, so none are allowed.
@@ -24,7 +25,7 @@ pub(super) fn namespace() -> Namespace {
 }
 
 /// The operator's service account with its rights, and the roles for people.
-pub(super) fn objects() -> [Object; 7] {
+pub(super) fn objects() -> [Object; 8] {
     [
         Object::ServiceAccount(Box::new(ServiceAccount { metadata: namespaced(OPERATOR), ..ServiceAccount::default() })),
         Object::ClusterRole(Box::new(operator())),
@@ -41,6 +42,7 @@ pub(super) fn objects() -> [Object; 7] {
         })),
         Object::ClusterRole(Box::new(viewer())),
         Object::ClusterRole(Box::new(editor())),
+        Object::ClusterRole(Box::new(approver())),
     ]
 }
 
@@ -49,8 +51,9 @@ fn operator() -> ClusterRole {
     let rules = vec![
         rule(GROUP, ["missioncells"], ["get", "list", "watch"]),
         rule(GROUP, ["agentpolicies"], ["list", "watch"]),
-        rule(GROUP, ["missioncells/status"], ["patch"]),
-        // Lets it make pods whose owner reference blocks the owner's deletion.
+        rule(GROUP, ["revivalrequests"], ["get", "list", "watch", "create", "delete"]),
+        rule(GROUP, ["missioncells/status", "revivalrequests/status"], ["patch"]),
+        // Lets it make pods and requests whose owner reference blocks the owner's deletion.
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
         rule("", ["pods"], ["list", "watch", "create", "delete"]),
         // Whether an agent's node is well.
@@ -64,6 +67,11 @@ fn operator() -> ClusterRole {
         },
         // Tells a mission's namespace where the gateway is. Server-side apply names the object, so `create` has a name too.
         named(rule("", ["configmaps"], ["get", "create", "patch"]), [GATEWAY]),
+        // Whether the rules are in force that say who may approve.
+        named(
+            rule(ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], ["get"]),
+            admission::approval_names(),
+        ),
     ];
     ClusterRole { metadata: cluster_wide(OPERATOR), rules: Some(rules), ..ClusterRole::default() }
 }
@@ -84,8 +92,8 @@ fn own_namespace() -> Role {
 /// Reading missions: part of the cluster's own roles `view`, `edit` and `admin`.
 fn viewer() -> ClusterRole {
     let rules = vec![
-        rule(GROUP, ["missioncells", "agentpolicies"], ["get", "list", "watch"]),
-        rule(GROUP, ["missioncells/status"], ["get"]),
+        rule(GROUP, ["missioncells", "agentpolicies", "revivalrequests"], ["get", "list", "watch"]),
+        rule(GROUP, ["missioncells/status", "revivalrequests/status"], ["get"]),
     ];
     aggregated("lazarus-view", ["view", "edit", "admin"], rules)
 }
@@ -93,8 +101,22 @@ fn viewer() -> ClusterRole {
 /// Writing missions: part of `edit` and `admin`. A MissionCell also needs `create` on pods; see the admission rules.
 fn editor() -> ClusterRole {
     let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
-    let rules = vec![rule(GROUP, ["missioncells", "agentpolicies"], verbs), rule(GROUP, ["missioncells/status"], ["get"])];
+    let rules = vec![
+        rule(GROUP, ["missioncells", "agentpolicies"], verbs),
+        rule(GROUP, ["revivalrequests"], ["get", "list", "watch"]),
+        rule(GROUP, ["missioncells/status", "revivalrequests/status"], ["get"]),
+    ];
     aggregated("lazarus-edit", ["edit", "admin"], rules)
+}
+
+/// Deciding about RevivalRequests, and relaxing policies: part of `admin` alone, because who writes missions is not by that
+/// one who may bring their agents back.
+fn approver() -> ClusterRole {
+    let rules = vec![
+        rule(GROUP, ["revivalrequests"], ["approve", "get", "list", "watch", "create", "delete"]),
+        rule(GROUP, ["revivalrequests/status"], ["get", "update", "patch"]),
+    ];
+    aggregated("lazarus-approve", ["admin"], rules)
 }
 
 fn aggregated<const N: usize>(name: &str, into: [&str; N], rules: Vec<PolicyRule>) -> ClusterRole {

@@ -1,5 +1,10 @@
 //! Who may write what the operator relies on: rules that the API server itself checks, without a webhook.
 
+mod cells;
+mod pods;
+mod policies;
+mod requests;
+
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec, Validation, Variable,
@@ -10,77 +15,95 @@ use crate::api::names::{OPERATOR, OPERATOR_NAMESPACE, PREFIX};
 
 /// Makes a refusal a 403, as one by RBAC is.
 const FORBIDDEN: &str = "Forbidden";
+const GROUP: &str = "lazarus-pit.io";
+/// The names under which the cluster itself removes what belongs to something that is deleted. The last one is all of its
+/// controllers, where they have no names of their own.
+const CONTROLLERS: [&str; 3] = [
+    "system:serviceaccount:kube-system:generic-garbage-collector",
+    "system:serviceaccount:kube-system:namespace-controller",
+    "system:kube-controller-manager",
+];
+
+/// A rule and its name.
+type Named = (&'static str, ValidatingAdmissionPolicySpec);
+
+/// A rule, and what puts it into force everywhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The rule.
+    pub policy: ValidatingAdmissionPolicy,
+    /// What puts it into force.
+    pub binding: ValidatingAdmissionPolicyBinding,
+}
 
 /// All policies, each with the binding that puts it into force everywhere.
 pub(super) fn objects() -> Vec<Object> {
-    [status(), creation(), ownership()].into_iter().flat_map(|(name, spec)| [policy(name, spec), binding(name)]).collect()
+    let others = [cells::creation(), pods::ownership()].map(in_force);
+    let all = approval_rules().into_iter().chain(others);
+    all.flat_map(|Rule { policy, binding }| {
+        [Object::ValidatingAdmissionPolicy(Box::new(policy)), Object::ValidatingAdmissionPolicyBinding(Box::new(binding))]
+    })
+    .collect()
 }
 
-/// The status says which pod is an agent and how many attempts it used: whoever writes it controls revival.
-fn status() -> (&'static str, ValidatingAdmissionPolicySpec) {
-    let spec = ValidatingAdmissionPolicySpec {
-        match_constraints: Some(on(vec![rule("lazarus-pit.io", ["missioncells/status"], ["UPDATE"])])),
-        validations: Some(vec![Validation {
-            expression: format!("request.userInfo.username == '{}'", operator()),
-            message: Some(format!(
-                "only the operator ({}) writes the status of a MissionCell: leave `status` out and change `spec`",
-                operator()
-            )),
-            reason: Some(FORBIDDEN.into()),
-            ..Validation::default()
-        }]),
-        ..ValidatingAdmissionPolicySpec::default()
-    };
-    ("missioncell-status.lazarus-pit.io", spec)
+/// The rules without which nobody can say who approved: while one is missing, no approval counts.
+#[must_use]
+pub fn approval_rules() -> Vec<Rule> {
+    approval().map(in_force).into()
 }
 
-/// The operator makes pods for whoever writes a MissionCell, so that must not be a way around the right to make pods.
-fn creation() -> (&'static str, ValidatingAdmissionPolicySpec) {
-    let spec = ValidatingAdmissionPolicySpec {
-        match_constraints: Some(on(vec![rule("lazarus-pit.io", ["missioncells"], ["CREATE", "UPDATE"])])),
-        // An authorizer check costs a third of what one expression may cost, and labels are no concern of it.
-        match_conditions: Some(vec![MatchCondition {
-            name: "spec-is-written".into(),
-            expression: "request.operation == 'CREATE' || object.spec != oldObject.spec".into(),
-        }]),
-        validations: Some(vec![Validation {
-            expression: "authorizer.group('').resource('pods').namespace(request.namespace).check('create').allowed()".into(),
-            message: Some(
-                "who writes the spec of a MissionCell needs the right to create pods in its namespace, because the operator \
-                 creates them in return: ask for a role with `create` on `pods`, such as `edit`"
-                    .into(),
-            ),
-            message_expression: Some(
-                "\"user '\" + request.userInfo.username + \"' needs the right to create pods in namespace '\" + request.namespace + \
-                 \"' to write the spec of a MissionCell there: ask for a role with `create` on `pods`, such as `edit`\""
-                    .into(),
-            ),
-            reason: Some(FORBIDDEN.into()),
-        }]),
-        ..ValidatingAdmissionPolicySpec::default()
-    };
-    ("missioncell-needs-pods.lazarus-pit.io", spec)
+/// The names of these rules and of their bindings.
+pub(super) fn approval_names() -> [&'static str; 7] {
+    approval().map(|(name, _)| name)
 }
 
-/// By its labels the operator knows a pod as an agent of a mission. Whoever could set them could pass off a pod as an
-/// agent; whoever could strip them could hide one and have a second started.
-fn ownership() -> (&'static str, ValidatingAdmissionPolicySpec) {
-    let spec = ValidatingAdmissionPolicySpec {
-        match_constraints: Some(on(vec![
-            // A rule for `pods` does not cover its subresources, and each of these can carry metadata: a binding's
-            // annotations are copied to the pod. Evictions and deletions stay out of it.
-            rule("", ["pods", "pods/status", "pods/ephemeralcontainers", "pods/resize"], ["CREATE", "UPDATE"]),
-            rule("", ["pods/binding", "bindings"], ["CREATE"]),
-        ])),
-        match_conditions: Some(vec![MatchCondition {
-            name: "not-the-operator".into(),
-            expression: format!("request.userInfo.username != '{}'", operator()),
-        }]),
-        variables: Some([kept("labels"), kept("annotations")].concat()),
-        validations: Some(vec![untouched("labels"), untouched("annotations")]),
-        ..ValidatingAdmissionPolicySpec::default()
+fn approval() -> [Named; 7] {
+    [
+        // What was decided is acted on from there.
+        cells::status(),
+        cells::policy_reference(),
+        policies::relaxing(),
+        requests::creation(),
+        requests::decisions(),
+        requests::deletion(),
+        requests::ownership(),
+    ]
+}
+
+/// The rule that only people with the verb `approve` do this, `unless` something holds. `name` is the request it is about, an
+/// expression; an empty text is any.
+///
+/// Agents run under the ServiceAccounts of their mission's namespace. None of these approves, whatever its roles say: an agent
+/// would decide about itself.
+fn approver(unless: Option<&str>, name: &str, what: &str) -> Validation {
+    let unless = unless.map(|unless| format!("{unless} || ")).unwrap_or_default();
+    let needs = "that takes the verb `approve` on revivalrequests.lazarus-pit.io";
+    let never =
+        "and is never for a ServiceAccount of that namespace, as agents have it: ask someone with the role lazarus-approve";
+    Validation {
+        expression: format!(
+            "{unless}(!request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':') && \
+             authorizer.group('{GROUP}').resource('revivalrequests').namespace(request.namespace).name({name}).check('approve').allowed())"
+        ),
+        message: Some(format!("you may not {what}: {needs} in its namespace, {never}")),
+        message_expression: Some(format!(
+            "\"user '\" + request.userInfo.username + \"' may not {what}: {needs} in namespace '\" + request.namespace + \"', {never}\""
+        )),
+        reason: Some(FORBIDDEN.into()),
+    }
+}
+
+fn said(expression: String, message: &str) -> Validation {
+    Validation { expression, message: Some(message.into()), reason: Some(FORBIDDEN.into()), ..Validation::default() }
+}
+
+/// The rule is not about what these users do.
+fn not_by(name: &str, users: &[&str]) -> MatchCondition {
+    let expression = match users {
+        [user] => format!("request.userInfo.username != '{user}'"),
+        users => format!("!(request.userInfo.username in ['{}'])", users.join("', '")),
     };
-    ("pod-ownership.lazarus-pit.io", spec)
+    MatchCondition { name: name.into(), expression }
 }
 
 /// Variables: the map before and after, and the keys of this project on which the two differ.
@@ -102,16 +125,11 @@ fn kept(map: &str) -> Vec<Variable> {
     ]
 }
 
-fn untouched(map: &str) -> Validation {
+fn untouched(kinds: &str, map: &str) -> Validation {
+    let only = format!("only the operator sets, changes or removes {map} of {kinds} that start with {PREFIX}");
     Validation {
-        expression: format!("size(variables.changed_{map}) == 0"),
-        message: Some(format!(
-            "only the operator sets, changes or removes {map} of pods that start with {PREFIX}: leave them as they are"
-        )),
-        message_expression: Some(format!(
-            "'only the operator sets, changes or removes {map} of pods that start with {PREFIX}: leave ' + variables.changed_{map}.join(', ') + ' as it is'"
-        )),
-        reason: Some(FORBIDDEN.into()),
+        message_expression: Some(format!("'{only}: leave ' + variables.changed_{map}.join(', ') + ' as it is'")),
+        ..said(format!("size(variables.changed_{map}) == 0"), &format!("{only}: leave them as they are"))
     }
 }
 
@@ -135,21 +153,17 @@ fn rule<const R: usize, const O: usize>(group: &str, resources: [&str; R], opera
     }
 }
 
-fn policy(name: &str, spec: ValidatingAdmissionPolicySpec) -> Object {
-    // What can't be checked is refused.
-    let spec = ValidatingAdmissionPolicySpec { failure_policy: Some("Fail".into()), ..spec };
-    Object::ValidatingAdmissionPolicy(Box::new(ValidatingAdmissionPolicy {
+fn in_force((name, spec): Named) -> Rule {
+    let policy = ValidatingAdmissionPolicy {
         metadata: cluster_wide(name),
-        spec: Some(spec),
+        // What can't be checked is refused.
+        spec: Some(ValidatingAdmissionPolicySpec { failure_policy: Some("Fail".into()), ..spec }),
         ..ValidatingAdmissionPolicy::default()
-    }))
-}
-
-fn binding(name: &str) -> Object {
+    };
     let spec = ValidatingAdmissionPolicyBindingSpec {
         policy_name: name.into(),
         validation_actions: words(["Deny"]),
         ..ValidatingAdmissionPolicyBindingSpec::default()
     };
-    Object::ValidatingAdmissionPolicyBinding(Box::new(ValidatingAdmissionPolicyBinding { metadata: cluster_wide(name), spec }))
+    Rule { policy, binding: ValidatingAdmissionPolicyBinding { metadata: cluster_wide(name), spec } }
 }

@@ -77,6 +77,7 @@ fn snapshot() -> Snapshot {
         pods: vec![pod],
         nodes: BTreeMap::new(),
         pulses: BTreeMap::new(),
+        obstacle: None,
         refusals: BTreeMap::new(),
         unrest: Vec::new(),
         requests: vec![serde_json::from_value(request).unwrap()],

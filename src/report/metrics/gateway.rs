@@ -62,10 +62,14 @@ labels! {
 
     /// Why the gateway closed a connection that asked for nothing.
     Closed {
-        /// There are as many as there may be.
+        /// There are as many of strangers as there may be.
         Full = "full",
-        /// Its address has as many as one may have.
+        /// Its address has as many of strangers as one may have.
         SourceFull = "source_full",
+        /// Too many from its address came to nothing.
+        Tiresome = "source_tiresome",
+        /// A stranger's, for another one.
+        Evicted = "evicted",
         /// TLS did not come about.
         Handshake = "handshake",
     }

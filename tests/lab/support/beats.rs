@@ -135,8 +135,8 @@ impl Drop for Way {
     }
 }
 
-/// Posts to the sidecar in the agent's place.
-pub fn post(stage: &Stage, agent: &str, body: &serde_json::Value) {
+/// Posts to the sidecar in the agent's place: what it answers.
+pub fn post(stage: &Stage, agent: &str, body: &serde_json::Value) -> String {
     let way = Way::to(&stage.namespace, &stage.pod(agent), names::PULSE_PORT);
     let body = body.to_string();
     let mut stream = TcpStream::connect(way.address).unwrap();
@@ -144,4 +144,5 @@ pub fn post(stage: &Stage, agent: &str, body: &serde_json::Value) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }

@@ -1,6 +1,6 @@
 //! Missions and policies as tests need them: small, and quick to act.
 
-use lazarus::api::{AgentPolicySpec, AgentSpec, MissionCell, MissionCellSpec, Restart, Revive, Storm};
+use lazarus::api::{AgentPolicySpec, AgentSpec, MissionCell, MissionCellSpec, OnExhausted, Restart, Revive, Storm};
 
 /// The image of the operator, in which the demo agent is too.
 pub const IMAGE: &str = "lazarus-pit:dev";
@@ -39,6 +39,8 @@ pub fn quick(attempts: i64) -> AgentPolicySpec {
         }),
         // Tests let many agents die in one namespace; the brake has tests of its own.
         storm: Some(Storm { min_agents: Some(10_000), max_in_flight: Some(64), ..Storm::default() }),
-        heartbeat: None,
+        // Tests of what follows then say so.
+        on_exhausted: Some(OnExhausted::Abandon),
+        ..AgentPolicySpec::default()
     }
 }

@@ -4,6 +4,7 @@ pub mod beats;
 pub mod lab;
 pub mod mission;
 pub mod operator;
+pub mod people;
 pub mod report;
 pub mod scene;
 pub mod stage;

@@ -92,11 +92,23 @@ async fn an_idle_connection_ends() {
     assert!(is_closed(&mut connection).await);
 }
 
+/// Few strangers at once, of whom none is sent away for others of its address.
+fn few() -> Limits {
+    Limits { strangers: 4, strangers_of_source: 3, chance: Duration::from_mins(10), ..Limits::default() }
+}
+
+/// A connection from this address that says nothing.
+async fn mute(world: &World, source: &str) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+    socket.connect(world.address).await.unwrap()
+}
+
 #[tokio::test]
 async fn connections_beyond_the_cap_are_closed_and_places_come_back() {
-    let world = world(Limits { per_source: 2, ..Limits::default() }).await;
+    let world = world(few()).await;
     let first = world.connect().await.unwrap();
-    let _second = world.connect().await.unwrap();
+    let _others = (world.connect().await.unwrap(), world.connect().await.unwrap());
     assert!(world.connect().await.is_err());
     assert_eq!(world.metrics.gateway().refusals(Closed::SourceFull), 1);
     drop(first);
@@ -106,6 +118,66 @@ async fn connections_beyond_the_cap_are_closed_and_places_come_back() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), back).await.expect("the place does not come back");
+}
+
+#[tokio::test]
+async fn no_flood_of_strangers_keeps_sidecars_out() {
+    let world = world(few()).await;
+    let mut kept = world.connect().await.unwrap();
+    assert_eq!(ask(&mut kept, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
+    let mut flood = Vec::new();
+    for number in 0..20 {
+        flood.push(mute(&world, &format!("127.0.0.{}", 2 + number % 2)).await);
+    }
+    let full = async {
+        while world.metrics.gateway().refusals(Closed::SourceFull) + world.metrics.gateway().refusals(Closed::Full) < 16 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), full).await.expect("all are let in");
+    assert_eq!(ask(&mut kept, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200, "it is not of them");
+    let other = "5d1c9f1e-0000-4000-8000-0000000000fe";
+    world.ledger().enter(Uid::read(other).unwrap(), 15, true, SystemClock.monotonic());
+    let token = world.issuer.token(&claims(other, SystemClock.now()));
+    let mut newcomer = world.connect().await.unwrap();
+    assert_eq!(ask(&mut newcomer, "POST /admission", Some(&token), r#"{"protocol":1}"#).await.unwrap().code, 200);
+    assert_eq!(world.metrics.gateway().refusals(Closed::Evicted), 1, "there were fewer from its address");
+    for (connection, token) in [(&mut kept, world.token()), (&mut newcomer, token)] {
+        assert_eq!(ask(connection, "POST /beat", Some(&token), BEAT).await.unwrap().code, 200, "both stay");
+    }
+}
+
+#[tokio::test]
+async fn behind_an_attackers_address_a_new_sidecar_gets_its_turn() {
+    let world = world(Limits { chance: Duration::ZERO, ..few() }).await;
+    let mut flood = Vec::new();
+    for _ in 0..20 {
+        flood.push(mute(&world, "127.0.0.1").await);
+    }
+    assert_eq!(world.beat().await.code, 200);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_no_agent_is_answered_but_not_for_long() {
+    let world = world(Limits::default()).await;
+    let token = world.issuer.token(&claims("5d1c9f1e-0000-4000-8000-0000000000fe", SystemClock.now()));
+    for (path, body, code) in [("POST /beat", BEAT, 410), ("POST /admission", r#"{"protocol":1}"#, 200)] {
+        let mut connection = world.connect().await.unwrap();
+        let answer = ask(&mut connection, path, Some(&token), body).await.unwrap();
+        assert_eq!((answer.code, answer.head.contains("connection: close")), (code, true));
+        assert!(is_closed(&mut connection).await);
+    }
+    assert_eq!(world.ledger().entered(), 1, "it leaves nothing");
+    // What comes to nothing is borne for a while; the connection of an agent at the same address is not touched.
+    let mut agent = world.connect().await.unwrap();
+    assert_eq!(ask(&mut agent, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
+    let flood = async {
+        while world.metrics.gateway().refusals(Closed::Tiresome) == 0 {
+            drop(TcpStream::connect(world.address).await);
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), flood).await.expect("it is borne for ever");
+    assert_eq!(ask(&mut agent, "POST /beat", Some(&world.token()), BEAT).await.unwrap().code, 200);
 }
 
 #[tokio::test]

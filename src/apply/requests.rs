@@ -1,0 +1,59 @@
+//! RevivalRequests: the questions that the operator asks, and their end.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+
+use super::guard::{Guarded, WriteError};
+use crate::api::{MissionCell, RevivalRequest, RevivalRequestSpec, names};
+use crate::observe::Cell;
+use crate::report::metrics::{Kind, Verb};
+
+/// Asks: makes the request, unless it was made before.
+///
+/// # Errors
+/// The write failed; whether it happened is seen by the next consistent read.
+pub(super) async fn ask(guarded: &Guarded, cell: &Cell, name: &str, spec: &RevivalRequestSpec) -> Result<(), WriteError> {
+    let metadata = ObjectMeta {
+        name: Some(name.into()),
+        namespace: Some(cell.namespace.clone()),
+        labels: Some([(names::CELL.to_owned(), cell.name.clone())].into()),
+        owner_references: Some(vec![OwnerReference {
+            api_version: MissionCell::api_version(&()).into(),
+            kind: MissionCell::kind(&()).into(),
+            name: cell.name.clone(),
+            uid: cell.uid.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]),
+        ..ObjectMeta::default()
+    };
+    let request = RevivalRequest { metadata, spec: spec.clone(), status: None };
+    let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
+    match guarded.write(Verb::Create, Kind::RevivalRequest, requests(guarded, cell).create(&parameters, &request)).await {
+        Ok(_) => {
+            tracing::info!(namespace = cell.namespace, cell = cell.name, request = name, "asked a person");
+            Ok(())
+        }
+        // The name is of this question alone, so it was asked before.
+        Err(error) if error.already_exists() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes a request that nobody needs any more.
+///
+/// # Errors
+/// The write failed.
+pub(super) async fn forget(guarded: &Guarded, cell: &Cell, name: &str, uid: &str) -> Result<(), WriteError> {
+    let parameters = DeleteParams::default().preconditions(Preconditions { uid: Some(uid.into()), resource_version: None });
+    match guarded.write(Verb::Delete, Kind::RevivalRequest, requests(guarded, cell).delete(name, &parameters)).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() || error.is_conflict() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn requests(guarded: &Guarded, cell: &Cell) -> Api<RevivalRequest> {
+    Api::namespaced(guarded.reader().clone(), &cell.namespace)
+}
