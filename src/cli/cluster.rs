@@ -95,18 +95,12 @@ impl Connection {
         }
         let url = config.cluster_url.to_string();
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let mut flags = String::new();
-        let mut flag = |name: &str, value: &str| flags.push_str(&format!(" {name} {value}"));
-        if let Some(context) = &self.context {
-            flag("--context", context);
-        }
-        if let Some(file) = &self.kubeconfig {
-            flag("--kubeconfig", &file.display().to_string());
-        }
-        if let Some(user) = &self.user {
-            flag("--as", user);
-        }
-        self.groups.iter().for_each(|group| flag("--as-group", group));
+        let kubeconfig = self.kubeconfig.as_ref().map(|file| file.display().to_string());
+        let given = [("--context", &self.context), ("--kubeconfig", &kubeconfig), ("--as", &self.user)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let groups = self.groups.iter().map(|group| ("--as-group", group));
+        let flags = given.chain(groups).map(|(name, value)| format!(" {name} {value}"));
+        let flags = flags.collect::<Vec<_>>().concat();
         let default_namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| format!("cannot use the kubeconfig: {error}"))?;
         Ok(Cluster { client, namespace, default_namespace, url, program, flags })

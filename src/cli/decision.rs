@@ -109,8 +109,8 @@ async fn names(cluster: &Cluster, which: &Which) -> Result<Vec<String>, Error> {
             [name] | ["rvr" | "revivalrequest" | "revivalrequests", name] => vec![(*name).to_owned()],
             ["cell" | "mcell" | "missioncell" | "missioncells", mission, agent @ ..] if agent.len() <= 1 => {
                 let about = |request: &RevivalRequest| {
-                    let its = |name: &&str| request.spec.incidents.iter().any(|incident| incident.agent == **name);
-                    request.spec.cell_ref.name == *mission && agent.first().is_none_or(|name| its(&name))
+                    let its = |name: &&str| request.spec.incidents.iter().any(|incident| incident.agent == *name);
+                    request.spec.cell_ref.name == *mission && agent.first().is_none_or(its)
                 };
                 let listed = cluster.list::<RevivalRequest>(false, "").await?;
                 let found: Vec<_> = open(listed).filter(about).map(|request| request.name_any()).collect();
@@ -167,7 +167,8 @@ async fn one(cluster: &Cluster, name: &str, user: &str, which: &Which, choice: &
             Err(failure) if failure.is_uncertain() && !which.dry_run => uncertain = Some(failure.to_string().into()),
             Err(Failure::Forbidden(message)) => {
                 return Err(format!(
-                    "you ({user}) may not decide this: {message}; ask for the verb `approve` on revivalrequests and `patch` on revivalrequests/status"
+                    "you ({user}) may not decide this: {message}; ask for the role lazarus-approve in namespace {}",
+                    cluster.namespace
                 )
                 .into());
             }

@@ -127,6 +127,11 @@ fn a_quorum_that_is_missing_is_said_at_once() {
             "night-watch-7f3k: approved: Revive scribe, 1 of 2 approvals\nnight-watch-7f3k: waits for another person's approval\n"
         )
     );
+    // The policy asks for more than the request, as the operator says.
+    let other = "night-watch-other";
+    server.change(|state| state.reaction = Some(|request| set(request, &[condition("Pending", "AwaitingQuorum", "1 of 2")])));
+    let run = server.run(&["approve", other, "--timeout", "1s"]);
+    assert!(run.code == 0 && run.out.ends_with("waits for another person's approval\n"), "{}{}", run.out, run.err);
     server.change(|state| state.reaction = Some(executes));
     let run = server.run(&["approve", NAME, "--as", "bob"]);
     assert!(run.code == 0 && run.out.contains("2 of 2 approvals"), "{}{}", run.out, run.err);
@@ -188,7 +193,7 @@ fn missing_forbidden_and_gone() {
         server.change(|state| state.forbidden = Some("PATCH"));
         fails(
             &server.run(&[verb, NAME]),
-            "you (k8s:alice) may not decide this: User \"alice\" cannot do this; ask for the verb `approve`",
+            "you (k8s:alice) may not decide this: User \"alice\" cannot do this; ask for the role lazarus-approve in namespace missions",
         );
         server.change(|state| state.forbidden = Some("GET"));
         fails(&server.run(&[verb, "--all"]), "the API server forbids it");
