@@ -66,7 +66,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         6 => (1_i64..700).prop_map(Event::Wait),
         3 => (0_usize..5).prop_map(Event::Crash),
     ];
-    prop::collection::vec(event, 1..60)
+    prop::collection::vec(event, 1..50)
 }
 
 fn spec(name: &str, version: u8) -> AgentSpec {
@@ -259,7 +259,7 @@ fn attempts(world: &World, new: &lazarus::api::MissionCellStatus) -> Result<(), 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, rng_seed: proptest::test_runner::RngSeed::Fixed(20_260_101), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, rng_seed: proptest::test_runner::RngSeed::Fixed(20_260_101), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_keeps_the_promises(events in events()) {
