@@ -160,7 +160,7 @@ fn many_and_all_and_those_of_a_mission() {
 fn what_stands_in_the_way_is_said() {
     let server = server();
     server.change(|state| {
-        state.reaction = Some(|request| set(request, &[condition("Superseded", "NothingToDecide", "scribe is alive")]))
+        state.reaction = Some(|request| set(request, &[condition("Superseded", "NothingToDecide", "scribe is alive")]));
     });
     let run = server.run(&["approve", NAME]);
     assert!(run.out.contains("Superseded: scribe is alive"), "{}", run.out);
@@ -169,7 +169,7 @@ fn what_stands_in_the_way_is_said() {
 
     let server = self::server();
     server.change(|state| {
-        state.reaction = Some(|request| set(request, &[condition("Pending", "ApprovalUnenforced", "no policies")]))
+        state.reaction = Some(|request| set(request, &[condition("Pending", "ApprovalUnenforced", "no policies")]));
     });
     fails(&server.run(&["approve", NAME]), "the operator acts on none");
 
