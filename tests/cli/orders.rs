@@ -53,6 +53,8 @@ fn an_order_is_a_request_in_the_persons_name() {
     });
     assert_eq!(order["metadata"]["ownerReferences"], json!([owner]));
     assert_eq!(order["metadata"].get("labels"), None);
+    let result = server.run(&["revive", "night-watch", "clerk", "-o", "json"]).json()["results"][0].clone();
+    assert_eq!((&result["outcome"], &result["message"]), (&json!("Executed"), &json!("Executed: it is done")));
 }
 
 #[test]
