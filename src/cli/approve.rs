@@ -7,7 +7,7 @@ use crate::api::DecisionVerdict;
 /// Approve that dead agents are brought back, or replaced by others
 ///
 /// Writes your decision into each request, and waits until the operator has acted on it. A decision can't be changed. Needs
-/// the verb `approve` on the request, and `patch` on `revivalrequests/status`.
+/// the role lazarus-approve.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

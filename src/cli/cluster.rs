@@ -19,23 +19,23 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(clap::Args, Clone)]
 pub(super) struct Connection {
     /// Namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(help_heading = "Cluster", short, long, value_name = "NAME")]
     pub namespace: Option<String>,
 
     /// Context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Cluster", long, value_name = "NAME")]
     context: Option<String>,
 
     /// Kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Cluster", long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
     /// Act as this user
-    #[arg(long = "as", value_name = "USER")]
+    #[arg(help_heading = "Cluster", long = "as", value_name = "USER")]
     user: Option<String>,
 
     /// Act as a member of this group; can be given several times
-    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    #[arg(help_heading = "Cluster", long = "as-group", value_name = "GROUP", requires = "user")]
     groups: Vec<String>,
 }
 
@@ -95,18 +95,12 @@ impl Connection {
         }
         let url = config.cluster_url.to_string();
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let mut flags = String::new();
-        let mut flag = |name: &str, value: &str| flags.push_str(&format!(" {name} {value}"));
-        if let Some(context) = &self.context {
-            flag("--context", context);
-        }
-        if let Some(file) = &self.kubeconfig {
-            flag("--kubeconfig", &file.display().to_string());
-        }
-        if let Some(user) = &self.user {
-            flag("--as", user);
-        }
-        self.groups.iter().for_each(|group| flag("--as-group", group));
+        let kubeconfig = self.kubeconfig.as_ref().map(|file| file.display().to_string());
+        let given = [("--context", &self.context), ("--kubeconfig", &kubeconfig), ("--as", &self.user)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let groups = self.groups.iter().map(|group| ("--as-group", group));
+        let flags = given.chain(groups).map(|(name, value)| format!(" {name} {value}"));
+        let flags = flags.collect::<Vec<_>>().concat();
         let default_namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| format!("cannot use the kubeconfig: {error}"))?;
         Ok(Cluster { client, namespace, default_namespace, url, program, flags })

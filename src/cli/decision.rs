@@ -109,8 +109,8 @@ async fn names(cluster: &Cluster, which: &Which) -> Result<Vec<String>, Error> {
             [name] | ["rvr" | "revivalrequest" | "revivalrequests", name] => vec![(*name).to_owned()],
             ["cell" | "mcell" | "missioncell" | "missioncells", mission, agent @ ..] if agent.len() <= 1 => {
                 let about = |request: &RevivalRequest| {
-                    let its = |name: &&str| request.spec.incidents.iter().any(|incident| incident.agent == **name);
-                    request.spec.cell_ref.name == *mission && agent.first().is_none_or(|name| its(&name))
+                    let its = |name: &&str| request.spec.incidents.iter().any(|incident| incident.agent == *name);
+                    request.spec.cell_ref.name == *mission && agent.first().is_none_or(its)
                 };
                 let listed = cluster.list::<RevivalRequest>(false, "").await?;
                 let found: Vec<_> = open(listed).filter(about).map(|request| request.name_any()).collect();
@@ -167,7 +167,8 @@ async fn one(cluster: &Cluster, name: &str, user: &str, which: &Which, choice: &
             Err(failure) if failure.is_uncertain() && !which.dry_run => uncertain = Some(failure.to_string().into()),
             Err(Failure::Forbidden(message)) => {
                 return Err(format!(
-                    "you ({user}) may not decide this: {message}; ask for the verb `approve` on revivalrequests and `patch` on revivalrequests/status"
+                    "you ({user}) may not decide this: {message}; ask for the role lazarus-approve in namespace {}",
+                    cluster.namespace
                 )
                 .into());
             }
@@ -213,9 +214,14 @@ fn already(
         }
         return Ok(Some(Decided::of(request, verdict, chosen(own), format!("you ({user}) {before} before"))));
     }
+    let ordered = request.spec.requested_by.as_deref();
+    if ordered == Some(user) && verdict == DecisionVerdict::Approve && first.map(String::as_str) == option {
+        let message = format!("you ({user}) ordered it, which counts as your approval");
+        return Ok(Some(Decided::of(request, verdict, option.map(str::to_owned), message)));
+    }
     let by = |wanted: DecisionVerdict| {
-        let names: Vec<_> =
-            decisions.clone().filter(|decision| decision.verdict == wanted).map(|decision| decision.by.as_str()).collect();
+        let decided = decisions.clone().filter(|decision| decision.verdict == wanted).map(|decision| decision.by.as_str());
+        let names: Vec<_> = decided.chain(ordered.filter(|_| wanted == DecisionVerdict::Approve)).collect();
         if names.is_empty() { "by onTimeout of the policy".into() } else { format!("by {}", names.join(", ")) }
     };
     let same_option = || decisions.clone().any(|decision| chosen(decision).as_deref() == option);

@@ -11,6 +11,7 @@ use super::outcome::{self, Decided, Outcome, Waiting};
 use super::output::Output;
 use super::standing::standing;
 use super::view;
+use crate::api::conditions::Reason;
 use crate::api::{
     AgentState, AgentStatus, CellReference, DecisionVerdict, LastEnd, MissionCell, OnTimeout, Outcome as End, RequestIncident,
     RequestOption, RequestVerb, RevivalRequest, RevivalRequestSpec, names,
@@ -67,10 +68,8 @@ pub(super) async fn give(
     // From here on it is waited for: it is ordered or not, never half.
     let created = create(&cluster, &request, order.dry_run).await?;
     let name = created.name_any();
-    let mut message = format!("ordered: {option} {}", agents.join(", "));
-    if request.spec.quorum > 1 {
-        message.push_str(&format!(", 1 of {} approvals", request.spec.quorum));
-    }
+    let count = if request.spec.quorum > 1 { format!(", 1 of {} approvals", request.spec.quorum) } else { String::new() };
+    let message = format!("ordered: {option} {}{count}", agents.join(", "));
     let mut decided = Decided::of(&created, DecisionVerdict::Approve, Some(option.to_string()), message);
     if order.dry_run {
         decided.outcome = Outcome::DryRun;
@@ -95,8 +94,9 @@ async fn create(cluster: &Cluster, request: &RevivalRequest, dry_run: bool) -> R
             stored.ok_or_else(|| cluster.about(failure, "order", &name))
         }
         Err(Failure::Forbidden(message)) => Err(format!(
-            "you ({}) may not order this: {message}; ask for the verbs `create` and `approve` on revivalrequests",
-            request.spec.requested_by.as_deref().unwrap_or_default()
+            "you ({}) may not order this: {message}; ask for the role lazarus-approve in namespace {}",
+            request.spec.requested_by.as_deref().unwrap_or_default(),
+            cluster.namespace
         )
         .into()),
         Err(failure) => Err(cluster.about(failure, "order", &name)),
@@ -195,18 +195,20 @@ fn incident(cell: &MissionCell, agent: &str, verb: RequestVerb) -> Result<Reques
     // An end of an earlier incarnation says nothing about the current one.
     let end = status.last_end.as_ref().filter(|end| Some(&end.pod_uid) == status.pod_uid.as_ref());
     let ended = end.is_some_and(|end| matches!(end.outcome, End::Died | End::Disrupted));
-    match status.state {
-        AgentState::Dead => {}
-        AgentState::Waiting if ended => {}
-        AgentState::Alive => return Err(format!("{agent} is alive; {nothing}").into()),
-        AgentState::Done => return Err(format!("{agent} is done; {nothing}").into()),
-        AgentState::Standby => return Err(format!("{agent} is a standby, which takes over when it is needed; {nothing}").into()),
-        AgentState::Pending | AgentState::Starting => {
-            return Err(format!("{agent} is starting already; {nothing}").into());
-        }
-        AgentState::Stale | AgentState::Waiting => {
-            return Err(format!("{agent} is not dead{}; {nothing}", why(status)).into());
-        }
+    // Its process may run.
+    let given_up = matches!(
+        status.reason,
+        Some(Reason::AwaitingApproval | Reason::Denied | Reason::RevivalSuppressed | Reason::AttemptsExhausted)
+    );
+    if !ended && !given_up {
+        let why = match status.state {
+            AgentState::Alive => "is alive".into(),
+            AgentState::Done => "is done".into(),
+            AgentState::Standby => "is a standby, which takes over when it is needed".into(),
+            AgentState::Pending | AgentState::Starting => "is starting already".into(),
+            AgentState::Stale | AgentState::Waiting | AgentState::Dead => format!("is not known to be dead{}", why(status)),
+        };
+        return Err(format!("{agent} {why}; {nothing}").into());
     }
     let pod_uid = status.pod_uid.clone().ok_or_else(|| format!("{agent} has never run; {nothing}"))?;
     // Of one whose process runs there is no end; the rule says what it is taken for.

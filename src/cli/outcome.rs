@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Error;
 use super::cluster::{Cluster, Failure};
 use super::output::Output;
-use super::standing::{Standing, approvals, said, standing};
+use super::standing::{Standing, approvals, awaits_quorum, said, standing};
 use crate::api::conditions::RequestCondition;
 use crate::api::{DecisionVerdict, RevivalRequest};
 use crate::runtime::clock::{Clock, SystemClock};
@@ -73,6 +73,9 @@ pub(super) struct Decided {
     /// It was not waited for any longer.
     #[serde(skip)]
     late: bool,
+    /// The operator says that more people have to approve, as its policy asks for more than the request.
+    #[serde(skip)]
+    awaits_quorum: bool,
 }
 
 /// The results of a command that decides or orders.
@@ -93,6 +96,7 @@ impl Decided {
             message,
             seen: [RequestCondition::Pending].into(),
             late: false,
+            awaits_quorum: false,
         };
         decided.outcome = decided.outcome(request);
         decided
@@ -107,6 +111,7 @@ impl Decided {
             message: message.into(),
             seen: BTreeSet::new(),
             late: false,
+            awaits_quorum: false,
         }
     }
 
@@ -149,6 +154,7 @@ impl Decided {
             }
         }
         self.outcome = self.outcome(request);
+        self.awaits_quorum = awaits_quorum(request);
     }
 
     /// Why the command did not do what it was asked for, if it did not.
@@ -211,6 +217,11 @@ pub(super) async fn wait(cluster: &Cluster, waiting: &Waiting, output: Output, s
         };
         if let Some(why) = why {
             for result in results.iter_mut().filter(|result| result.is_under_way()) {
+                if result.awaits_quorum {
+                    result.outcome = Outcome::QuorumMissing;
+                    output.tell(&format!("{}: waits for another person's approval", result.request));
+                    continue;
+                }
                 let so_far = if result.outcome == Outcome::Approved { "is being carried out" } else { "is recorded" };
                 let what = if result.verdict == Some(DecisionVerdict::Deny) { "the denial" } else { "the approval" };
                 (result.late, result.message) = (true, format!("{what} {so_far}, but {why}"));

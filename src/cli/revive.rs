@@ -7,7 +7,7 @@ use crate::api::{RequestOption, RequestVerb};
 /// Order that dead agents are brought back, also where a revival was denied or all attempts are used
 ///
 /// Makes a RevivalRequest in your name, which counts as your approval, and waits until the operator has acted on it. Needs
-/// the verbs `create` and `approve` on revivalrequests.
+/// the role lazarus-approve.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The mission

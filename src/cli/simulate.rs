@@ -161,16 +161,12 @@ fn cannot_read(file: &Path, error: &std::io::Error) -> String {
 
 /// A snapshot, with the time of its decision if it is a line of the log.
 fn read(text: &str) -> Result<(Snapshot, Option<DateTime<Utc>>), Error> {
-    match serde_json::from_str::<Record>(text) {
-        Ok(record) => {
-            let snapshot = record.snapshot()?.ok_or("its snapshot was too large for the log")?;
-            Ok((snapshot, Some(record.at)))
-        }
-        Err(_) => {
-            let snapshot = serde_json::from_str(text);
-            Ok((snapshot.map_err(|error| format!("is neither a snapshot nor one line of a decision log: {error}"))?, None))
-        }
+    if let Ok(record) = serde_json::from_str::<Record>(text) {
+        let snapshot = record.snapshot()?.ok_or("its snapshot was too large for the log")?;
+        return Ok((snapshot, Some(record.at)));
     }
+    let snapshot = serde_json::from_str(text);
+    Ok((snapshot.map_err(|error| format!("is neither a snapshot nor one line of a decision log: {error}"))?, None))
 }
 
 impl Replayed {

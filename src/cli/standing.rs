@@ -75,6 +75,12 @@ pub(super) fn approvals(request: &RevivalRequest, option: &str) -> usize {
     decided.chain(ordered).collect::<BTreeSet<_>>().len()
 }
 
+/// Whether the operator says that more people have to approve.
+pub(super) fn awaits_quorum(request: &RevivalRequest) -> bool {
+    let pending = find(request, RequestCondition::Pending);
+    pending.is_some_and(|pending| pending.reason == RequestReason::AwaitingQuorum.as_str())
+}
+
 fn find(request: &RevivalRequest, r#type: RequestCondition) -> Option<&Condition> {
     let conditions = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     condition(conditions, r#type.as_str()).filter(|condition| condition.status == "True")

@@ -140,7 +140,7 @@ fn agents(mission: &Mission, now: DateTime<Utc>) -> String {
             agent.shown(),
             age(agent.since.as_ref(), now),
             agent.attempt.to_string(),
-            agent.deaths.to_string(),
+            mission.max_attempts.map_or_else(|| agent.deaths.to_string(), |most| format!("{}/{most}", agent.deaths)),
             agent.revived.to_string(),
             place,
             agent.info(),

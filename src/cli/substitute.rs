@@ -7,7 +7,7 @@ use crate::api::{RequestOption, RequestVerb};
 /// Order that another agent takes over the part of a dead one
 ///
 /// Makes a RevivalRequest in your name, which counts as your approval, and waits until the operator has acted on it. Needs
-/// the verbs `create` and `approve` on revivalrequests.
+/// the role lazarus-approve.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The mission

@@ -35,6 +35,8 @@ pub(super) struct Mission {
     pub policy: Option<String>,
     /// What the policy does about dead agents.
     pub revive: Option<Revive>,
+    /// Deaths in a row after which an agent is not restarted any more.
+    pub max_attempts: Option<i64>,
     /// Agents alive, of those that should be, such as `2/3`.
     pub agents_alive: String,
     /// Agents brought back since the mission began.
@@ -148,6 +150,7 @@ impl Mission {
             outdated: status.observed_generation != cell.metadata.generation,
             policy: status.effective_policy.as_ref().map(|policy| policy.source.clone()),
             revive: status.effective_policy.as_ref().map(|policy| policy.revive),
+            max_attempts: status.effective_policy.as_ref().map(|policy| policy.restart.max_attempts),
             agents_alive: counts.summary,
             revived: counts.revived,
             created: cell.creation_timestamp(),
@@ -202,22 +205,15 @@ impl Agent {
 
     /// The reason and the message, and who holds its part.
     pub fn info(&self) -> String {
-        let mut info = match (self.reason, &self.message) {
-            (Some(reason), Some(message)) => format!("{reason}: {message}"),
-            (Some(reason), None) => reason.to_string(),
-            (None, message) => message.clone().unwrap_or_default(),
+        let said = match (self.reason, &self.message) {
+            (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
+            (Some(reason), None) => Some(reason.to_string()),
+            (None, message) => message.clone(),
         };
-        let mut add = |text: String| {
-            let gap = if info.is_empty() { "" } else { "; " };
-            info.push_str(&format!("{gap}{text}"));
-        };
-        if let Some(holder) = &self.holder {
-            add(format!("{holder} holds its part"));
-        }
-        if !self.holds.is_empty() {
-            add(format!("holds the part of {}", self.holds.join(", ")));
-        }
-        info
+        let holder = self.holder.as_ref().map(|holder| format!("{holder} holds its part"));
+        let holds = Some(&self.holds).filter(|holds| !holds.is_empty());
+        let holds = holds.map(|holds| format!("holds the part of {}", holds.join(", ")));
+        [said, holder, holds].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }
 

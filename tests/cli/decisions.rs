@@ -127,6 +127,11 @@ fn a_quorum_that_is_missing_is_said_at_once() {
             "night-watch-7f3k: approved: Revive scribe, 1 of 2 approvals\nnight-watch-7f3k: waits for another person's approval\n"
         )
     );
+    // The policy asks for more than the request, as the operator says.
+    let other = "night-watch-other";
+    server.change(|state| state.reaction = Some(|request| set(request, &[condition("Pending", "AwaitingQuorum", "1 of 2")])));
+    let run = server.run(&["approve", other, "--timeout", "1s"]);
+    assert!(run.code == 0 && run.out.ends_with("waits for another person's approval\n"), "{}{}", run.out, run.err);
     server.change(|state| state.reaction = Some(executes));
     let run = server.run(&["approve", NAME, "--as", "bob"]);
     assert!(run.code == 0 && run.out.contains("2 of 2 approvals"), "{}{}", run.out, run.err);
@@ -155,7 +160,7 @@ fn many_and_all_and_those_of_a_mission() {
 fn what_stands_in_the_way_is_said() {
     let server = server();
     server.change(|state| {
-        state.reaction = Some(|request| set(request, &[condition("Superseded", "NothingToDecide", "scribe is alive")]))
+        state.reaction = Some(|request| set(request, &[condition("Superseded", "NothingToDecide", "scribe is alive")]));
     });
     let run = server.run(&["approve", NAME]);
     assert!(run.out.contains("Superseded: scribe is alive"), "{}", run.out);
@@ -164,7 +169,7 @@ fn what_stands_in_the_way_is_said() {
 
     let server = self::server();
     server.change(|state| {
-        state.reaction = Some(|request| set(request, &[condition("Pending", "ApprovalUnenforced", "no policies")]))
+        state.reaction = Some(|request| set(request, &[condition("Pending", "ApprovalUnenforced", "no policies")]));
     });
     fails(&server.run(&["approve", NAME]), "the operator acts on none");
 
@@ -188,7 +193,7 @@ fn missing_forbidden_and_gone() {
         server.change(|state| state.forbidden = Some("PATCH"));
         fails(
             &server.run(&[verb, NAME]),
-            "you (k8s:alice) may not decide this: User \"alice\" cannot do this; ask for the verb `approve`",
+            "you (k8s:alice) may not decide this: User \"alice\" cannot do this; ask for the role lazarus-approve in namespace missions",
         );
         server.change(|state| state.forbidden = Some("GET"));
         fails(&server.run(&[verb, "--all"]), "the API server forbids it");
@@ -198,4 +203,12 @@ fn missing_forbidden_and_gone() {
     let results = json.json()["results"].clone();
     assert_eq!((json.code, &results[0]["outcome"], &results[1]["outcome"]), (1, &json!("Failed"), &json!("Recorded")));
     assert_eq!(server.run(&["approve", "--all", "-n", "empty", "-o", "json"]).json(), json!({ "results": [] }));
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_half_done_and_says_what_was_done() {
+    let server = server();
+    let run = server.interrupt(&["approve", NAME]);
+    fails(&run, "the approval is recorded, but interrupted: the operator will act on it all the same");
+    assert_eq!(decisions(&server, NAME).len(), 1);
 }

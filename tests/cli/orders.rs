@@ -53,6 +53,8 @@ fn an_order_is_a_request_in_the_persons_name() {
     });
     assert_eq!(order["metadata"]["ownerReferences"], json!([owner]));
     assert_eq!(order["metadata"].get("labels"), None);
+    let result = server.run(&["revive", "night-watch", "clerk", "-o", "json"]).json()["results"][0].clone();
+    assert_eq!((&result["outcome"], &result["message"]), (&json!("Executed"), &json!("Executed: it is done")));
 }
 
 #[test]
@@ -100,7 +102,18 @@ fn a_quorum_counts_for_orders_too() {
     let run = server.run(&["revive", "night-watch", "clerk"]);
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(run.out.contains("1 of 2 approvals") && run.out.contains("waits for another person's approval"), "{}", run.out);
-    assert_eq!(ordered(&server).unwrap()["spec"]["quorum"], 2);
+    let order = ordered(&server).unwrap();
+    assert_eq!(order["spec"]["quorum"], 2);
+    let name = order["metadata"]["name"].as_str().unwrap();
+    let own = server.run(&["approve", name]);
+    assert!(
+        own.code == 0 && own.out.contains("you (k8s:alice) ordered it, which counts as your approval"),
+        "{}{}",
+        own.out,
+        own.err
+    );
+    let other = server.run(&["approve", name, "--as", "bob", "--wait=false"]);
+    assert_eq!((other.code, other.out), (0, format!("{name}: approved: Revive clerk, 2 of 2 approvals\n")), "{}", other.err);
 }
 
 #[test]

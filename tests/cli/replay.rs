@@ -35,6 +35,7 @@ fn snapshot() -> Snapshot {
         pods: Vec::new(),
         nodes: std::collections::BTreeMap::new(),
         pulses: std::collections::BTreeMap::new(),
+        obstacle: None,
         refusals: std::collections::BTreeMap::new(),
         unrest: Vec::new(),
         requests: Vec::new(),

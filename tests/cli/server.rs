@@ -88,10 +88,27 @@ impl Server {
     pub fn run(&self, arguments: &[&str]) -> Run {
         run_against(self.address, arguments)
     }
+
+    /// The same, but with Ctrl-C as soon as something is written.
+    pub fn interrupt(&self, arguments: &[&str]) -> Run {
+        let mut command = plugin(self.address);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        while self.state.lock().unwrap().writes == 0 {
+            std::thread::yield_now();
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        run(child.wait_with_output().unwrap())
+    }
 }
 
 /// Runs the program as kubectl's plugin with a kubeconfig that leads to this address.
 pub fn run_against(address: SocketAddr, arguments: &[&str]) -> Run {
+    finish(plugin(address).args(arguments))
+}
+
+fn plugin(address: SocketAddr) -> Command {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("kubeconfig-{}", address.port()));
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "here",
@@ -102,11 +119,15 @@ pub fn run_against(address: SocketAddr, arguments: &[&str]) -> Run {
     std::fs::write(&file, config.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_lazarus"));
     command.arg0("/usr/local/bin/kubectl-lazarus").env("KUBECONFIG", &file);
-    finish(command.args(arguments))
+    command
 }
 
 pub fn finish(command: &mut Command) -> Run {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
+    run(command.stdin(Stdio::null()).output().unwrap())
+}
+
+fn run(output: Output) -> Run {
+    let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
 }

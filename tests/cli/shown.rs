@@ -41,6 +41,7 @@ fn status_of_one_mission_says_how_it_is_and_what_to_type() {
             "scout    ✔ alive ",
             "night-watch-scout-1-x7k2p / n1",
             "scribe   ✖ dead ",
+            " 3         2/3 ",
             "AwaitingApproval: is silent for 312 s; a person is asked\n",
             "relay    ‖ waiting ",
             "spare    ○ standby   -",

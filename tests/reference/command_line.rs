@@ -63,7 +63,10 @@ fn fields(schema: &Value, path: &str, definitions: &Map<String, Value>, rows: &m
         let own = property["description"].as_str().or(inner["description"].as_str()).unwrap_or_default();
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let path = if items.is_object() { format!("{path}[]") } else { path };
-        rows.insert(path.clone(), own.replace('\n', " "));
+        rows.insert(
+            path.clone(),
+            format!("{}{}", own.replace('\n', " "), words(if items.is_object() { &items } else { &inner })),
+        );
         fields(if items.is_object() { &items } else { &inner }, &path, definitions, rows);
     }
 }
@@ -73,4 +76,12 @@ fn resolved(schema: &Value, definitions: &Map<String, Value>) -> Value {
     let target = schema["$ref"].as_str().or_else(|| schema["anyOf"][0]["$ref"].as_str());
     let name = target.and_then(|target| target.strip_prefix("#/$defs/"));
     name.and_then(|name| definitions.get(name)).unwrap_or(schema).clone()
+}
+
+/// The words that a field can hold.
+fn words(schema: &Value) -> String {
+    let plain = schema["enum"].as_array().into_iter().flatten();
+    let described = schema["oneOf"].as_array().into_iter().flatten().map(|word| &word["const"]);
+    let words: Vec<_> = plain.chain(described).filter_map(Value::as_str).map(|word| format!("`{word}`")).collect();
+    if words.is_empty() { String::new() } else { format!(" One of {}.", words.join(", ")) }
 }

@@ -77,7 +77,6 @@ fn by_reason(reason: Option<Reason>) -> Vec<&'static str> {
             ]
         }
         Some(Reason::Denied) => vec!["revive", "approval.quorum", "approval.onTimeout"],
-        Some(Reason::RevivalSuppressed) => vec!["revive"],
         Some(Reason::Substituting | Reason::Substituted) => vec!["onExhausted", "substitutes", "substitutions"],
         Some(Reason::Recreating) => vec!["disruption", "restart.backoffSeconds", "restart.maxBackoffSeconds"],
         Some(Reason::Stale) => vec!["heartbeat.staleAfterSeconds", "heartbeat.deadAfterSeconds", "revive"],
@@ -88,8 +87,8 @@ fn by_reason(reason: Option<Reason>) -> Vec<&'static str> {
         Some(Reason::LinkLost) => vec!["heartbeat.staleAfterSeconds", "heartbeat.unreachableAfterSeconds"],
         Some(Reason::StormHold) => vec!["storm.maxUnhealthyPercent", "storm.minAgents", "storm.cooldownSeconds"],
         Some(Reason::InFlight) => vec!["storm.maxInFlight"],
+        None | Some(Reason::RevivalSuppressed) => vec!["revive"],
         Some(_) => Vec::new(),
-        None => vec!["revive"],
     }
 }
 
