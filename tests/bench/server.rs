@@ -76,7 +76,7 @@ type Noted = Arc<Mutex<Seen>>;
 
 /// Serves until the input ends; each line of it asks for what was seen so far.
 pub fn run(order: &Order) -> Result<()> {
-    telemetry::start(telemetry::Log { level: telemetry::LogLevel::Warn, format: telemetry::LogFormat::Text })?;
+    telemetry::start(telemetry::Log { level: telemetry::LogLevel::Warn, format: telemetry::LogFormat::Text, decisions: false })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let metrics = Arc::new(Metrics::new());
     let noted = Noted::default();
@@ -117,7 +117,7 @@ async fn start(order: &Order, metrics: &Arc<Metrics>, noted: &Noted) -> Result<R
     let terms = terms(order.interval);
     for first in (0..order.agents).step_by(AGENTS_OF_MISSION) {
         let agents = first..order.agents.min(first + AGENTS_OF_MISSION);
-        let expected = agents.map(|agent| Expected { uid: uid(agent), terms, running: true });
+        let expected = agents.map(|agent| Expected { uid: uid(agent), terms, running: true, holds: Vec::new() });
         heartbeats.expect(&cell(&format!("mission-{first}")), &expected.collect::<Vec<_>>());
     }
     heartbeats.open();
@@ -156,6 +156,7 @@ async fn scan(heartbeats: Heartbeats, mut woken: UnboundedReceiver<MissionRef>, 
 /// The defaults; and an agent whose cycle stays the same is dead, so that a lost report shows.
 fn terms(interval: u32) -> Terms {
     let heartbeat = EffectiveHeartbeat {
+        unreachable_after_seconds: 0,
         interval_seconds: interval.into(),
         stale_after_seconds: 60,
         dead_after_seconds: 300,

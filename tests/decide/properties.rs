@@ -162,7 +162,7 @@ fn happen(world: &mut World, event: &Event) -> usize {
         Event::Policy(number) => world.policy = Some(policy(policy_number(number))),
         Event::Decide(approve, option) => {
             let verdict = if approve { DecisionVerdict::Approve } else { DecisionVerdict::Deny };
-            world.decide("alice", verdict, option.map(Into::into).filter(|_| approve));
+            world.decide("alice", verdict, option.filter(|_| approve));
         }
         Event::Order(agent) => world.order("bob", "Revive", AGENTS[agent]),
         Event::Forget => world.requests.clear(),

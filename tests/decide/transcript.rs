@@ -134,7 +134,7 @@ fn perform(world: &mut World, command: &str) {
             let not_ready = (rest == "lost").then_some(world.now);
             world.nodes.insert(agent.into(), Node { not_ready, out_of_service: false });
         }
-        "approve" => world.decide(agent, DecisionVerdict::Approve, Some(rest.to_owned()).filter(|option| !option.is_empty())),
+        "approve" => world.decide(agent, DecisionVerdict::Approve, Some(rest).filter(|option| !option.is_empty())),
         "deny" => world.decide(agent, DecisionVerdict::Deny, None),
         // A person's own request: `order alice Revive scout`.
         "order" => {

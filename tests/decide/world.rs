@@ -182,10 +182,11 @@ impl World {
     }
 
     /// A person decides about every question that is open.
-    pub fn decide(&mut self, by: &str, verdict: DecisionVerdict, option: Option<String>) {
+    pub fn decide(&mut self, by: &str, verdict: DecisionVerdict, option: Option<&str>) {
         for request in &mut self.requests {
             let (by, via, comment, at) = (format!("k8s:{by}"), None, None, None);
-            request.status.decisions.push(Decision { verdict, option: option.clone(), by, via, comment, at });
+            let option = option.map(Into::into);
+            request.status.decisions.push(Decision { verdict, option, by, via, comment, at });
             self.made += 1;
             request.version = self.made.to_string();
         }

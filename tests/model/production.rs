@@ -120,8 +120,11 @@ impl Production {
             pods: views,
             nodes: <_>::default(),
             pulses,
+            obstacle: None,
             refusals: <_>::default(),
             unrest: Vec::new(),
+            requests: Vec::new(),
+            unenforced: None,
         }
     }
 
@@ -314,6 +317,9 @@ fn compress(plan: &Plan, cell: &Cell) -> Decision {
                 decision.revives |= cell.status.end == Some(End::Died) && Some(pod_number(uid)) == cell.status.pod;
                 Write::Delete(pod_number(uid))
             }
+            // A question changes nothing, and nobody answers here.
+            Action::Ask { .. } => continue,
+            Action::Forget { .. } => panic!("there is no request to forget"),
         };
         decision.writes.push(write);
     }

@@ -51,7 +51,9 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
     for event in [watcher::Event::Init, watcher::Event::InitApply((*object(server)).clone()), watcher::Event::InitDone] {
         writer.apply_watcher_event(&event);
     }
-    let stores = Stores { cells, policies: reflector::store().0, pods: reflector::store().0, nodes: reflector::store().0 };
+    let (policies, pods) = (reflector::store().0, reflector::store().0);
+    let (nodes, requests) = (reflector::store().0, reflector::store().0);
+    let stores = Stores { cells, policies, pods, nodes, requests };
     let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
     let (heartbeats, _) = Heartbeats::new(ledger, Arc::new(clock.clone()));
     Arc::new(Context {
