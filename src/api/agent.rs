@@ -16,6 +16,9 @@ use super::quantity::Amount;
     "!has(self.substitutes) || self.substitutes.all(name, name != self.name && self.substitutes.exists_one(other, other == name))",
     "`substitutes` must name other agents, each once"
 ))]
+#[x_kube(validation = Rule::new(
+    "(has(self.standby) && self.standby) == (has(oldSelf.standby) && oldSelf.standby)"
+).message("`standby` can't change: remove the agent and add one of another name"))]
 pub struct AgentSpec {
     /// Name of the agent within the mission: at most 20 small letters, digits and `-`, starting with a letter.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]

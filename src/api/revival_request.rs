@@ -125,6 +125,14 @@ pub struct RequestIncident {
     pub at: Option<Time>,
 }
 
+impl RequestIncident {
+    /// Whether it is about this incarnation of this agent.
+    #[must_use]
+    pub fn is_about(&self, agent: &str, pod_uid: &str) -> bool {
+        self.agent == agent && self.pod_uid == pod_uid
+    }
+}
+
 /// Answers, and where the question stands.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]

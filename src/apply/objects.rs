@@ -16,9 +16,9 @@ use crate::report::metrics::{Kind, Verb};
 pub enum Applied {
     /// It is done, or was done before.
     Done,
-    /// The API server will not make the agent's pod as it is.
+    /// The API server will not make the agent's pod, or the request, as it is.
     Refused {
-        /// The agent.
+        /// The agent, or the request.
         agent: String,
         /// What the server said.
         message: String,
@@ -36,7 +36,7 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, pulse_image:
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
             delete(guarded, cell, pod, uid).await
         }
-        Action::Ask { name, spec } => requests::ask(guarded, cell, name, spec).await.map(|()| Applied::Done),
+        Action::Ask { name, spec } => requests::ask(guarded, cell, name, spec).await,
         Action::Forget { request, uid } => requests::forget(guarded, cell, request, uid).await.map(|()| Applied::Done),
     }
 }

@@ -5,6 +5,7 @@ use kube::Resource;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
+use super::objects::Applied;
 use crate::api::{MissionCell, RevivalRequest, RevivalRequestSpec, names};
 use crate::observe::Cell;
 use crate::report::metrics::{Kind, Verb};
@@ -13,7 +14,7 @@ use crate::report::metrics::{Kind, Verb};
 ///
 /// # Errors
 /// The write failed; whether it happened is seen by the next consistent read.
-pub(super) async fn ask(guarded: &Guarded, cell: &Cell, name: &str, spec: &RevivalRequestSpec) -> Result<(), WriteError> {
+pub(super) async fn ask(guarded: &Guarded, cell: &Cell, name: &str, spec: &RevivalRequestSpec) -> Result<Applied, WriteError> {
     let metadata = ObjectMeta {
         name: Some(name.into()),
         namespace: Some(cell.namespace.clone()),
@@ -33,11 +34,17 @@ pub(super) async fn ask(guarded: &Guarded, cell: &Cell, name: &str, spec: &Reviv
     match guarded.write(Verb::Create, Kind::RevivalRequest, requests(guarded, cell).create(&parameters, &request)).await {
         Ok(_) => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, request = name, "asked a person");
-            Ok(())
+            Ok(Applied::Done)
         }
-        // The name is of this question alone, so it was asked before.
-        Err(error) if error.already_exists() => Ok(()),
-        Err(error) => Err(error),
+        // If an earlier try made it, the next look finds it; if not, it is in the way.
+        Err(error) if error.already_exists() => {
+            let message = format!("there is a RevivalRequest {name} already that is about something else: delete it");
+            Ok(Applied::Refused { agent: name.into(), message })
+        }
+        Err(error) => match error.refused().or_else(|| error.failed()) {
+            Some(message) => Ok(Applied::Refused { agent: name.into(), message }),
+            None => Err(error),
+        },
     }
 }
 

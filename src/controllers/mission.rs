@@ -218,10 +218,24 @@ impl Context {
             // The gateway tries again by itself; until then the agents wait for their admission, and the status says so.
             tracing::warn!(%error, namespace = cell.namespace, "the sidecars can't find the gateway yet");
         }
+        for answer in &plan.answers {
+            match report::answer(&self.guarded, &cell.namespace, answer).await {
+                Ok(()) => {}
+                // A person decided since it was read, or it is gone: the next round reads it again.
+                Err(error) if error.is_conflict() || error.not_found() => self.metrics.reconcile_failed(Category::Conflict),
+                Err(error) => return Err(error.into()),
+            }
+        }
         for action in &plan.actions {
             match (apply::apply(&self.guarded, cell, action, &self.pulse_image).await, action) {
                 (Ok(Applied::Refused { agent, message }), _) => {
-                    tracing::warn!(namespace = cell.namespace, cell = cell.name, agent, message, "the pod was refused");
+                    tracing::warn!(
+                        namespace = cell.namespace,
+                        cell = cell.name,
+                        agent,
+                        message,
+                        "what was to be made was refused"
+                    );
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
                 (Ok(Applied::Done), Action::Create { agent, .. }) => self.memory.accepted(&cell.uid, agent),
@@ -232,14 +246,6 @@ impl Context {
         }
         if let Some(error) = failure {
             return Err(error.into());
-        }
-        for answer in &plan.answers {
-            match report::answer(&self.guarded, &cell.namespace, answer).await {
-                Ok(()) => {}
-                // A person decided since it was read, or it is gone: the next round reads it again.
-                Err(error) if error.is_conflict() || error.not_found() => self.metrics.reconcile_failed(Category::Conflict),
-                Err(error) => return Err(error.into()),
-            }
         }
         if let Some(status) = &plan.status {
             match report::patch(&self.guarded, cell, version, status).await {

@@ -1,23 +1,25 @@
 //! Who plays whose part: an agent that can't be brought back is held by another, which may be held by a third.
 
-use crate::api::{AgentSpec, AgentStatus, Role};
-use crate::observe::Cell;
-
+use super::policy;
 use super::request::is_to_return;
+use crate::api::{AgentSpec, AgentStatus, Completion, EffectivePolicy, Role};
+use crate::observe::Cell;
 
 fn status<'a>(agents: &'a [AgentStatus], name: &str) -> Option<&'a AgentStatus> {
     agents.iter().find(|agent| agent.name == name)
 }
 
-/// The agent that has a part now: the last of those that took it over from each other.
+/// Those who took a part over from each other, up to one that comes back and needs it again.
+fn takers<'a>(agents: &'a [AgentStatus], original: &'a AgentStatus) -> impl Iterator<Item = &'a AgentStatus> {
+    let next = |agent: &AgentStatus| agent.holder.as_ref().and_then(|holder| status(agents, holder));
+    let after = move |agent: &&'a AgentStatus| if is_to_return(agent) { None } else { next(agent) };
+    // No part goes round, as whoever takes one over runs or was never started. A damaged status must not make a loop of it.
+    std::iter::successors(next(original), after).take(agents.len())
+}
+
+/// The agent that has a part now.
 pub(super) fn player<'a>(agents: &'a [AgentStatus], agent: &'a AgentStatus) -> &'a AgentStatus {
-    let mut player = agent;
-    // No part goes round: whoever takes one over is alive or was never started. A damaged status must not make a loop of it.
-    for _ in 0..agents.len() {
-        let Some(next) = player.holder.as_ref().and_then(|holder| status(agents, holder)) else { break };
-        player = next;
-    }
-    player
+    takers(agents, agent).last().unwrap_or(agent)
 }
 
 /// The agents whose parts an agent has taken over, apart from those that come back and need theirs.
@@ -31,13 +33,26 @@ pub(super) fn held<'a>(specs: &[AgentSpec], agents: &'a [AgentStatus], name: &st
 
 /// Whether a part went to this agent, also if another has it by now.
 pub(super) fn is_in_use(specs: &[AgentSpec], agents: &[AgentStatus], name: &str) -> bool {
-    let next = |agent: &AgentStatus| agent.holder.as_ref().and_then(|holder| status(agents, holder));
     let leads_here = |original: &AgentStatus| {
-        let mut chain = std::iter::successors(next(original), |agent| next(agent)).take(agents.len());
         let has_part = specs.iter().any(|spec| spec.name == original.name && !is_standby(spec));
-        has_part && !is_to_return(original) && chain.any(|agent| agent.name == name)
+        has_part && !is_to_return(original) && takers(agents, original).any(|agent| agent.name == name)
     };
     agents.iter().any(leads_here)
+}
+
+/// The deaths of the parts that came to an agent, with those of everybody who had them before.
+pub(super) fn inherited_deaths(agents: &[AgentStatus], name: &str) -> i64 {
+    let before = |agent: &&AgentStatus| takers(agents, agent).any(|taker| taker.name == name);
+    agents.iter().filter(before).map(|agent| agent.deaths).max().unwrap_or(0)
+}
+
+/// Who may take over from an agent, the best first: its own substitutes, then those of the agents whose parts it has.
+pub(super) fn candidates<'a>(cell: &'a Cell, policy: &'a EffectivePolicy, spec: &'a AgentSpec) -> Vec<&'a String> {
+    let (specs, agents) = (&cell.spec.agents, &cell.status.agents);
+    let originals = held(specs, agents, &spec.name);
+    let theirs = specs.iter().filter(|spec| originals.iter().any(|original| original.name == spec.name));
+    let theirs = theirs.flat_map(|original| policy::candidates(policy, original));
+    policy::candidates(policy, spec).iter().chain(theirs).collect()
 }
 
 /// Whether an agent is started only to take over another's part.
@@ -48,11 +63,16 @@ pub(super) fn is_standby(spec: &AgentSpec) -> bool {
 /// The role that an agent plays now: a standby that of the agent whose part it has taken over.
 #[must_use]
 pub fn role(cell: &Cell, spec: &AgentSpec) -> Role {
-    let own = spec.role.unwrap_or_default();
-    if !is_standby(spec) {
-        return own;
-    }
-    let held = held(&cell.spec.agents, &cell.status.agents, &spec.name);
+    played(cell, spec).role.unwrap_or_default()
+}
+
+/// What an agent's exit code 0 means: a standby's what it would of the agent whose part it has taken over.
+pub(super) fn completion(cell: &Cell, spec: &AgentSpec) -> Completion {
+    played(cell, spec).completion.unwrap_or_default()
+}
+
+fn played<'a>(cell: &'a Cell, spec: &'a AgentSpec) -> &'a AgentSpec {
+    let held = if is_standby(spec) { held(&cell.spec.agents, &cell.status.agents, &spec.name) } else { Vec::new() };
     let original = held.first().and_then(|held| cell.spec.agents.iter().find(|spec| spec.name == held.name));
-    original.map_or(own, |original| original.role.unwrap_or_default())
+    original.unwrap_or(spec)
 }

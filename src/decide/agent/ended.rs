@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::storm::Brakes;
 use super::{Assessment, Look, Why, live, pods};
 use crate::api::conditions::Reason;
 use crate::api::{
     AgentState, Completion, DecisionVerdict, Disruption, EffectivePolicy, Incident, IncidentOutcome, LastEnd, OnExhausted,
-    OnTimeout, Outcome, Revive,
+    OnTimeout, Outcome, Revive, Ruling,
 };
 use crate::decide::mission::Phase;
 use crate::decide::request::{TIMEOUT, is_to_return};
@@ -44,10 +43,13 @@ impl<'a> Look<'a> {
             Outcome::Completed | Outcome::Replaced | Outcome::Stopped => old.disruptions = 0,
         }
         old.trial &= ran < live::PROVEN_AFTER;
+        // That it was to be left alone while it could not be reached says nothing of a death.
+        let spared = |ruling: &Ruling| ruling.verdict == DecisionVerdict::Deny && old.reason != Some(Reason::Denied);
+        old.ruling = old.ruling.clone().filter(|ruling| ruling.pod_uid != record.pod_uid || !spared(ruling));
         old.last_end = Some(record.clone());
         let (pods, template) = (pods::Pods::of(self.snapshot, &old), self.template.clone());
         // What follows is only foreseen here: nobody is on the way yet.
-        let look = Look { old: &old, pods, template, brakes: &Brakes::none(), ..*self };
+        let look = Look { old: &old, pods, template, brakes: &self.brakes.ahead(), ..*self };
         let after = look.after(&record, self.pods.committed);
         Assessment { evidence: true, actions: Vec::new(), incident: self.incident(&look, &record, log, pod), ..after }
     }
@@ -161,9 +163,9 @@ impl<'a> Look<'a> {
         let at = from_time(&end.at);
         match policy::revive(policy, self.spec) {
             Revive::Never => Sentence::Suppressed,
-            // Whoever is asked answers; a change of the spec is no answer.
-            Revive::Always | Revive::Ask if self.was_asked(&end.pod_uid) => Sentence::Ask,
             Revive::Ask => Sentence::Ask,
+            // Whoever is asked answers; a change of the spec is no answer.
+            Revive::Always if self.was_asked(&end.pod_uid) => Sentence::Ask,
             // What died was another program: its successor starts at once, with all attempts.
             Revive::Always if changed => Sentence::Restart(at),
             Revive::Always if self.old.deaths <= policy.restart.max_attempts => {
@@ -193,13 +195,13 @@ impl<'a> Look<'a> {
 
     /// What is done about a disruption other than to make the agent anew.
     fn disrupted(&self, end: &LastEnd, pod: Option<&Pod>, evidence: &str) -> Option<Assessment> {
-        let policy = self.policy?;
+        let policy = self.policy.filter(|_| self.mission == Phase::Active || self.completion() == Completion::Required)?;
         let at = from_time(&end.at);
         let lost = matches!(end.cause.as_str(), end::NODE_LOST | "DeletionByPodGC");
         let substitutes = policy::revive(policy, self.spec) == Revive::Always && policy.on_exhausted == OnExhausted::Substitute;
         let sentence = match self.sentence_by_people(end) {
             Some(sentence) => sentence,
-            None if policy.disruption == Disruption::Ask => Sentence::Ask,
+            None if policy.disruption == Disruption::Ask || self.was_asked(&end.pod_uid) => Sentence::Ask,
             // The node took the agent's place along; whoever is elsewhere already goes on at once.
             None if lost && substitutes => Sentence::Substitute(Some(self.substitute()?)),
             None => return None,

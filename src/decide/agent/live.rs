@@ -6,7 +6,7 @@ use super::pods::Pods;
 use super::verdict::Verdict;
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
-use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy, LastEnd, Outcome, Revive};
+use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, DecisionVerdict, EffectivePolicy, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
 use crate::decide::part::is_standby;
 use crate::decide::policy::revive;
@@ -60,7 +60,7 @@ impl Turn {
     }
 }
 
-fn is_running(snapshot: &Snapshot, agent: &AgentStatus) -> bool {
+pub(super) fn is_running(snapshot: &Snapshot, agent: &AgentStatus) -> bool {
     let pod = snapshot.pods.iter().find(|pod| Some(&pod.uid) == agent.pod_uid.as_ref());
     pod.is_some_and(|pod| pod.deletion_requested.is_none() && !pod.terminal && matches!(pod.container, Container::Running(_)))
 }
@@ -92,11 +92,13 @@ impl<'a> Look<'a> {
         let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);
         // What is not alive loses nothing, so it need not wait for its turn. A change of the spec is no answer to a question,
         // though, and no way around a denial.
-        let undecided = matches!(shown.reason, Some(Reason::AwaitingApproval | Reason::Denied));
+        let well = shown.state == AgentState::Alive && shown.reason.is_none();
+        let denied = self.ruling().is_some_and(|ruling| ruling.verdict == DecisionVerdict::Deny);
+        let undecided = !well && (asked || denied || self.was_asked(&pod.uid));
         if outdated && shown.state != AgentState::Alive && !undecided {
             return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, "the agent's spec changed");
         }
-        let recovered = shown.state == AgentState::Alive && shown.reason.is_none();
+        let recovered = well && self.policy.is_some();
         let mut assessment = self.show(Assessment::of(self.old, self.now), pod, shown);
         if let Some(status) = assessment.status.as_mut().filter(|_| recovered) {
             // Should it hang again, that is another question.

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::mission::Phase;
-use super::{Action, end};
+use super::{Action, end, part};
 use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy};
 use crate::observe::{Pod, Snapshot};
@@ -147,7 +147,7 @@ impl<'a> Look<'a> {
     }
 
     fn completion(&self) -> Completion {
-        self.spec.completion.unwrap_or_default()
+        part::completion(&self.snapshot.cell, self.spec)
     }
 }
 

@@ -2,51 +2,53 @@
 
 use chrono::{DateTime, Utc};
 
-use super::storm::Brakes;
 use super::{Assessment, Look, pods};
 use crate::api::conditions::Reason;
-use crate::api::{AgentStatus, DecisionVerdict, LastEnd, OnTimeout, RequestIncident, Ruling};
-use crate::decide::request::{Standing, ruling, standing};
+use crate::api::{AgentStatus, DecisionVerdict, LastEnd, OnTimeout, RequestIncident, Revive, Ruling};
+use crate::decide::policy;
+use crate::decide::request::{Standing, TIMEOUT, is_to_return, ruling, standing, stands, times_out};
 use crate::observe::{Pod, Request};
-use crate::runtime::time::{from_time, to_time};
+use crate::runtime::time::to_time;
 
 impl Look<'_> {
     /// A ruling about this incarnation that is not in the record yet.
+    ///
+    /// What was decided once stays so, and what is approved is under way: only a person's later order goes beyond it, and
+    /// none interrupts a return.
     pub(super) fn new_ruling(&self, pod_uid: &str) -> Option<Ruling> {
-        let policy = self.policy?;
+        let policy = self.policy.filter(|_| !is_to_return(self.old))?;
         let stored = self.old.ruling.as_ref().filter(|ruling| ruling.pod_uid == pod_uid);
-        let denied = stored.is_some_and(|stored| stored.verdict == DecisionVerdict::Deny);
-        let about = |request: &&Request| {
-            let incidents = &request.spec.incidents;
-            incidents.iter().any(|incident| incident.agent == self.spec.name && incident.pod_uid == pod_uid)
+        let may_decide = |request: &&Request| {
+            let stands = stands(&self.snapshot.cell, request, &self.spec.name, pod_uid);
+            let counts = |stored: &Ruling| request.spec.requested_by.is_some() && self.is_later(request, stored);
+            !request.status.is_closed() && stands && stored.is_none_or(counts)
         };
-        // What was decided once stays so, and what is approved is under way; only a person's order goes beyond a denial, and
-        // brings back an agent whose part another has.
-        let open = self.snapshot.requests.iter().filter(|request| !request.status.is_closed());
-        let may_decide = |request: &&Request| match stored {
-            None => true,
-            Some(stored) => {
-                let ordered = request.spec.requested_by.is_some() && stored.request != request.name;
-                ordered && (denied || self.old.holder.is_some())
-            }
-        };
-        let mut candidates = open.filter(about).filter(may_decide);
-        candidates.find_map(|request| {
+        self.snapshot.requests.iter().filter(may_decide).find_map(|request| {
             let (verdict, option, by) = match standing(self.snapshot, policy, request, self.now) {
-                Standing::Pending(..) => return None,
+                Standing::Pending(..) | Standing::Void(_) => return None,
                 Standing::Approved { option, by } => (DecisionVerdict::Approve, Some(option.to_string()), by),
                 Standing::Denied { by } => (DecisionVerdict::Deny, None, by),
             };
+            let at_last_never = by == TIMEOUT && policy::revive(policy, self.spec) == Revive::Never;
+            // The policy became stricter while nobody decided.
+            let refused = at_last_never && verdict == DecisionVerdict::Approve;
             let at = to_time(self.now);
-            Some(Ruling { request: request.name.clone(), pod_uid: pod_uid.into(), verdict, option, by, at })
+            let request = request.name.clone();
+            (!refused).then(|| Ruling { request, pod_uid: pod_uid.into(), verdict, option, by, at })
         })
+    }
+
+    /// Whether a request was made after the one that was ruled on; requests are sorted by their age.
+    fn is_later(&self, request: &Request, stored: &Ruling) -> bool {
+        let place = |name: &str| self.snapshot.requests.iter().position(|request| request.name == name);
+        place(&request.name) > place(&stored.request)
     }
 
     /// Writes down what was decided about an end that is recorded.
     pub(super) fn adopt(&self, ruling: Ruling, end: &LastEnd, pod: Option<&Pod>) -> Assessment {
         let old = AgentStatus { ruling: Some(ruling), ..self.old.clone() };
         let (pods, template) = (pods::Pods::of(self.snapshot, &old), self.template.clone());
-        let look = Look { old: &old, pods, template, brakes: &Brakes::none(), ..*self };
+        let look = Look { old: &old, pods, template, brakes: &self.brakes.ahead(), ..*self };
         let after = look.after(end, pod);
         Assessment { evidence: true, actions: Vec::new(), ..after }
     }
@@ -58,7 +60,7 @@ impl Look<'_> {
 
     /// Whether people were asked about this incarnation: a change of the spec is no answer.
     pub(super) fn was_asked(&self, pod_uid: &str) -> bool {
-        let about = |incident: &RequestIncident| incident.agent == self.spec.name && incident.pod_uid == pod_uid;
+        let about = |incident: &RequestIncident| incident.is_about(&self.spec.name, pod_uid);
         let asked = |request: &Request| {
             request.spec.requested_by.is_none() && !request.status.is_closed() && request.spec.incidents.iter().any(about)
         };
@@ -68,11 +70,10 @@ impl Look<'_> {
 
     /// When the question about this incarnation times out, and what follows.
     pub(super) fn times_out(&self) -> Option<(DateTime<Utc>, OnTimeout)> {
-        let about =
-            |incident: &RequestIncident| incident.agent == self.spec.name && Some(&incident.pod_uid) == self.old.pod_uid.as_ref();
+        let pod_uid = self.old.pod_uid.as_ref()?;
+        let about = |incident: &RequestIncident| incident.is_about(&self.spec.name, pod_uid);
         let asked = |request: &&Request| !request.status.is_closed() && request.spec.incidents.iter().any(about);
         let request = self.snapshot.requests.iter().find(asked)?;
-        let at = request.spec.expires_at.as_ref().map(from_time).filter(|at| self.now < *at)?;
-        Some((at, request.spec.on_timeout))
+        times_out(self.policy?, request).filter(|(at, _)| self.now < *at)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -15,23 +16,24 @@ use crate::runtime::time::from_time;
 const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(300);
 
 /// What the agents of one mission share in one decision.
+#[derive(Default)]
 pub(in crate::decide) struct Brakes {
     /// Agents on their way back, with those that set off in this decision.
     in_flight: Cell<i64>,
     /// One agent tries already, to see whether the storm is over.
     tried: Cell<bool>,
     /// Standbys that take over a part in this decision.
-    called: RefCell<BTreeSet<String>>,
+    called: Rc<RefCell<BTreeSet<String>>>,
 }
 
 impl Brakes {
     pub(super) fn of(snapshot: &Snapshot, now: DateTime<Utc>) -> Self {
-        Self { in_flight: Cell::new(in_flight(snapshot, now)), ..Self::none() }
+        Self { in_flight: Cell::new(in_flight(snapshot, now)), ..Self::default() }
     }
 
-    /// For a look ahead, in which nobody sets off.
-    pub(super) fn none() -> Self {
-        Self { in_flight: Cell::new(0), tried: Cell::new(false), called: RefCell::default() }
+    /// For a look ahead, in which nobody sets off; but who takes over a part does.
+    pub(super) fn ahead(&self) -> Self {
+        Self { called: Rc::clone(&self.called), ..Self::default() }
     }
 
     /// An agent takes over a part.

@@ -1,22 +1,16 @@
 //! Taking over the part of an agent that can't be brought back, and giving it back.
 
+use super::live::is_running;
 use super::{Assessment, Look, Why, pods};
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, AgentStatus, RequestOption, Ruling};
-use crate::decide::part::{held, is_in_use, is_standby, player};
-use crate::decide::policy;
+use crate::decide::part::{candidates, held, inherited_deaths, is_in_use, is_standby, player};
 
 impl Look<'_> {
     /// The first of the agent's substitutes that can take over now.
     pub(super) fn substitute(&self) -> Option<String> {
-        let policy = self.policy?;
-        let specs = &self.snapshot.cell.spec.agents;
-        let own = policy::candidates(policy, self.spec).iter();
-        // Whoever has taken over parts may be followed by those who could have taken them over too.
-        let held = self.held(&self.spec.name);
-        let originals = held.iter().filter_map(|held| specs.iter().find(|spec| spec.name == held.name));
-        let theirs = originals.flat_map(|original| policy::candidates(policy, original));
-        own.chain(theirs).find(|name| self.can_take_over(name)).cloned()
+        let candidates = candidates(&self.snapshot.cell, self.policy?, self.spec);
+        candidates.into_iter().find(|name| self.can_take_over(name)).cloned()
     }
 
     /// Whether an agent is there to take over: it is alive, or a standby that has nothing to do yet.
@@ -29,8 +23,12 @@ impl Look<'_> {
             return false;
         }
         match status.state {
-            AgentState::Standby => is_standby(spec) && !self.brakes.is_called(name) && self.held(name).is_empty(),
-            AgentState::Alive => status.reason.is_none(),
+            AgentState::Standby => {
+                let runs = self.snapshot.pods.iter().any(|pod| pod.agent == name && pod.may_run());
+                is_standby(spec) && !runs && !self.brakes.is_called(name) && self.held(name).is_empty()
+            }
+            // A standby was made for the one part that it has.
+            AgentState::Alive => !is_standby(spec) && status.reason.is_none() && is_running(self.snapshot, status),
             AgentState::Pending
             | AgentState::Starting
             | AgentState::Stale
@@ -128,7 +126,6 @@ impl Look<'_> {
 
     /// Attempts belong to a part: who takes it over has as many left as the one before.
     pub(super) fn inherited_deaths(&self) -> i64 {
-        let held = self.held(&self.spec.name);
-        held.iter().map(|agent| agent.deaths).max().unwrap_or(0)
+        inherited_deaths(&self.snapshot.cell.status.agents, &self.spec.name)
     }
 }

@@ -46,7 +46,7 @@ impl Look<'_> {
         if shown.state != AgentState::Alive || pod.sidecar.is_none() {
             return Verdict::Shown(shown);
         }
-        let Some(policy) = self.policy else { return Verdict::Shown(shown) };
+        let Some(policy) = self.policy else { return Verdict::Shown(self.as_before(pod, shown)) };
         let terms = Terms::of(policy, self.spec, pod);
         let pulse = self.snapshot.pulses.get(&pod.uid).copied().unwrap_or_default();
         let silent = pulse.silent;

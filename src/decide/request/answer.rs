@@ -74,11 +74,14 @@ fn findings(snapshot: &Snapshot, policy: &EffectivePolicy, request: &Request, no
             waits && (agent.holder.is_none() || ruling.option.as_deref() == Some("Revive"))
         });
         // An agent that died before it was taken over by the ruling of its companions waits for its own.
-        let all = request
-            .spec
-            .incidents
-            .iter()
-            .all(|incident| !stands(cell, incident) || rulings.iter().any(|(ruled, _, _)| ruled.agent == incident.agent));
+        let all = request.spec.incidents.iter().all(|incident| {
+            let ruled = rulings.iter().any(|(ruled, _, _)| ruled.agent == incident.agent);
+            ruled || !stands(cell, request, &incident.agent, &incident.pod_uid)
+        });
+        if ruling.verdict == DecisionVerdict::Deny && !all {
+            // It stays open until each of them has it in the record.
+            return Vec::new();
+        }
         if ruling.verdict == DecisionVerdict::Approve && !under_way && all {
             let done: Vec<_> = rulings
                 .iter()
@@ -92,12 +95,15 @@ fn findings(snapshot: &Snapshot, policy: &EffectivePolicy, request: &Request, no
         return expired.into_iter().chain(findings).collect();
     }
     // What was approved and then left no trace was taken over by something else.
-    if !request.spec.incidents.iter().any(|incident| stands(cell, incident)) {
+    if !request.spec.incidents.iter().any(|incident| stands(cell, request, &incident.agent, &incident.pod_uid)) {
         let message = "none of these incarnations is dead and still the agent's last one".into();
         return vec![Finding { r#type: RequestCondition::Superseded, reason: RequestReason::NothingToDecide, message }];
     }
     let (reason, message) = match standing(snapshot, policy, request, now) {
         Standing::Pending(reason, message) => (reason, message),
+        Standing::Void(message) => {
+            return vec![Finding { r#type: RequestCondition::Superseded, reason: RequestReason::ApprovalUnenforced, message }];
+        }
         // It is about to be taken over into the mission's status.
         Standing::Approved { .. } | Standing::Denied { .. } => return Vec::new(),
     };

@@ -9,10 +9,10 @@ mod ruling;
 
 pub(super) use answer::{answers, forgotten};
 pub(super) use question::questions;
-pub(super) use ruling::{Standing, TIMEOUT, standing};
+pub(super) use ruling::{Standing, TIMEOUT, standing, times_out};
 
 use crate::api::conditions::Reason;
-use crate::api::{AgentStatus, DecisionVerdict, Outcome, RequestIncident, Ruling};
+use crate::api::{AgentState, AgentStatus, DecisionVerdict, RequestIncident, Ruling};
 use crate::observe::{Cell, Request};
 
 /// The ruling about the incarnation that is recorded as the agent, if there is one.
@@ -26,21 +26,33 @@ pub(super) fn is_to_return(agent: &AgentStatus) -> bool {
     ruling(agent).as_ref().is_some_and(revives)
 }
 
-/// Whether what the incident says is still so: this incarnation is the agent's last, and it is dead.
-fn stands(cell: &Cell, incident: &RequestIncident) -> bool {
-    let agent = cell.status.agents.iter().find(|agent| agent.name == incident.agent);
-    agent.is_some_and(|agent| agent.pod_uid.as_ref() == Some(&incident.pod_uid) && is_dead(agent))
+/// Whether a request can still decide about an incarnation: it is the agent's last, it is dead, and if another agent has its
+/// part, the request gives that back.
+pub(super) fn stands(cell: &Cell, request: &Request, agent: &str, pod_uid: &str) -> bool {
+    let about = request.spec.incidents.iter().any(|incident| incident.is_about(agent, pod_uid));
+    let status = cell.status.agents.iter().find(|status| status.name == agent);
+    let revives = request.spec.options.first().map(String::as_str) == Some("Revive");
+    about
+        && status.is_some_and(|status| {
+            status.pod_uid.as_deref() == Some(pod_uid) && is_dead(status) && (status.holder.is_none() || revives)
+        })
 }
 
 fn is_dead(agent: &AgentStatus) -> bool {
-    let ended = agent.last_end.as_ref().is_some_and(|end| {
-        Some(&end.pod_uid) == agent.pod_uid.as_ref() && matches!(end.outcome, Outcome::Died | Outcome::Disrupted)
-    });
+    let ended = agent.last_end.as_ref().is_some_and(|end| Some(&end.pod_uid) == agent.pod_uid.as_ref() && end.is_undesired());
+    // What is not known of it for a while takes no question back.
     let taken_for_dead = matches!(
         agent.reason,
-        Some(Reason::AwaitingApproval | Reason::Denied | Reason::RevivalSuppressed | Reason::AttemptsExhausted)
+        Some(
+            Reason::AwaitingApproval
+                | Reason::Denied
+                | Reason::RevivalSuppressed
+                | Reason::AttemptsExhausted
+                | Reason::NodeUncertain
+                | Reason::LinkLost
+        )
     );
-    ended || taken_for_dead
+    agent.state != AgentState::Done && (ended || taken_for_dead)
 }
 
 /// The incidents of a request that its own ruling is about.

@@ -9,7 +9,8 @@ use crate::api::{
     AgentStatus, CellReference, EffectivePolicy, OnTimeout, RequestIncident, RequestOption, RequestVerb, RevivalRequestSpec,
     names,
 };
-use crate::decide::{Action, policy};
+use crate::decide::Action;
+use crate::decide::part::candidates;
 use crate::observe::{Request, Snapshot};
 use crate::runtime::time::{from_time, to_time};
 
@@ -37,7 +38,12 @@ pub(in crate::decide) fn questions(
         if first <= now && now < due {
             next = Some(next.map_or(due, |next| next.min(due)));
         } else {
-            asked.push(question(snapshot, policy, cause, &agents, now));
+            let (name, spec) = question(snapshot, policy, cause, &agents, now);
+            // Somebody else has made a request of this name.
+            match snapshot.refusals.get(&name).filter(|refusal| now < refusal.until) {
+                Some(refusal) => next = Some(next.map_or(refusal.until, |next| next.min(refusal.until))),
+                None => asked.push(Action::Ask { name, spec: Box::new(spec) }),
+            }
         }
     }
     (asked, next)
@@ -47,7 +53,8 @@ pub(in crate::decide) fn questions(
 fn waits_unasked(snapshot: &Snapshot, agent: &AgentStatus) -> bool {
     let in_spec = snapshot.cell.spec.agents.iter().any(|spec| spec.name == agent.name);
     let about = |request: &&Request| {
-        let same = |incident: &RequestIncident| incident.agent == agent.name && Some(&incident.pod_uid) == agent.pod_uid.as_ref();
+        let uid = agent.pod_uid.as_deref().unwrap_or_default();
+        let same = |incident: &RequestIncident| incident.is_about(&agent.name, uid);
         request.spec.incidents.iter().any(same) && !request.status.is_closed()
     };
     in_spec && agent.reason == Some(Reason::AwaitingApproval) && !snapshot.requests.iter().any(|request| about(&request))
@@ -60,13 +67,23 @@ pub(in crate::decide) fn cause(agent: &AgentStatus) -> &str {
     ended.map_or_else(by_verdict, |end| end.cause.as_str())
 }
 
-fn question(snapshot: &Snapshot, policy: &EffectivePolicy, cause: &str, agents: &[&AgentStatus], now: DateTime<Utc>) -> Action {
+fn question(
+    snapshot: &Snapshot,
+    policy: &EffectivePolicy,
+    cause: &str,
+    agents: &[&AgentStatus],
+    now: DateTime<Utc>,
+) -> (String, RevivalRequestSpec) {
     let cell = &snapshot.cell;
     let uid = |agent: &AgentStatus| agent.pod_uid.clone().unwrap_or_default();
     let first = agents.first();
     let since = first.and_then(|agent| agent.since.as_ref()).map(|since| from_time(since).timestamp().to_string());
     let first_uid = first.map(|agent| uid(agent)).unwrap_or_default();
-    let name = names::request_name(&cell.name, &cell.uid, cause, &first_uid, &since.unwrap_or_default());
+    // Earlier questions about it that came to nothing have names of their own.
+    let about = |request: &&Request| request.spec.incidents.iter().any(|incident| incident.pod_uid == first_uid);
+    let earlier = snapshot.requests.iter().filter(about).count();
+    let since = format!("{}/{earlier}", since.unwrap_or_default());
+    let name = names::request_name(&cell.name, &cell.uid, cause, &first_uid, &since);
     let incidents = agents.iter().map(|agent| {
         let end = agent.last_end.as_ref().filter(|end| end.pod_uid == uid(agent));
         RequestIncident {
@@ -93,7 +110,7 @@ fn question(snapshot: &Snapshot, policy: &EffectivePolicy, cause: &str, agents: 
         requested_by: None,
         comment: None,
     };
-    Action::Ask { name, spec: Box::new(spec) }
+    (name, spec)
 }
 
 /// What can be approved: of one agent's substitutes a person may choose.
@@ -101,8 +118,9 @@ fn options(snapshot: &Snapshot, policy: &EffectivePolicy, agents: &[&AgentStatus
     let specs = &snapshot.cell.spec.agents;
     let candidates = |agent: &AgentStatus| {
         let spec = specs.iter().find(|spec| spec.name == agent.name);
-        let named = spec.map(|spec| policy::candidates(policy, spec)).unwrap_or_default();
-        named.iter().filter(|name| **name != agent.name && specs.iter().any(|spec| spec.name == **name)).cloned().collect()
+        let named = spec.map(|spec| candidates(&snapshot.cell, policy, spec)).unwrap_or_default();
+        let others = named.into_iter().filter(|name| **name != agent.name && specs.iter().any(|spec| spec.name == **name));
+        others.cloned().collect()
     };
     let substitutes: Vec<Vec<String>> = agents.iter().map(|agent| candidates(agent)).collect();
     let others: Vec<RequestOption> = match substitutes.as_slice() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::conditions::RequestReason;
 use crate::api::{Decision, DecisionVerdict, EffectivePolicy, OnTimeout, RequestOption};
@@ -18,6 +18,8 @@ pub(in crate::decide) enum Standing {
     Approved { option: RequestOption, by: String },
     /// Nothing is to be done.
     Denied { by: String },
+    /// It may have been written by anybody, so it never counts.
+    Void(String),
 }
 
 /// Who decided where nobody did in time.
@@ -31,12 +33,13 @@ pub(in crate::decide) fn standing(
     request: &Request,
     now: DateTime<Utc>,
 ) -> Standing {
-    if let Some(missing) = &snapshot.unenforced {
-        let message = format!("no approval counts while the cluster does not check who approves: {missing}");
-        return Standing::Pending(RequestReason::ApprovalUnenforced, message);
-    }
     let spec = &request.spec;
     let decisions = &request.status.decisions;
+    if let Some(missing) = &snapshot.unenforced {
+        let message = format!("no approval counts while the cluster does not check who approves: {missing}");
+        let written = spec.requested_by.is_some() || !decisions.is_empty();
+        return if written { Standing::Void(message) } else { Standing::Pending(RequestReason::ApprovalUnenforced, message) };
+    }
     if let Some(denial) = decisions.iter().find(|decision| decision.verdict == DecisionVerdict::Deny) {
         return Standing::Denied { by: denial.by.clone() };
     }
@@ -50,9 +53,10 @@ pub(in crate::decide) fn standing(
     {
         return Standing::Approved { option, by: approvers.iter().copied().collect::<Vec<_>>().join(",") };
     }
-    let over = spec.expires_at.as_ref().is_some_and(|expires| from_time(expires) <= now);
+    let on_timeout = times_out(policy, request);
+    let over = on_timeout.is_some_and(|(expires, _)| expires <= now);
     let by = || TIMEOUT.to_owned();
-    match spec.on_timeout {
+    match on_timeout.map_or(OnTimeout::Wait, |(_, on_timeout)| on_timeout) {
         OnTimeout::Deny if over => return Standing::Denied { by: by() },
         OnTimeout::Revive if over => return Standing::Approved { option: RequestOption::Revive, by: by() },
         OnTimeout::Substitute if over => return Standing::Approved { option: RequestOption::Substitute(None), by: by() },
@@ -68,6 +72,15 @@ pub(in crate::decide) fn standing(
             Standing::Pending(RequestReason::AwaitingQuorum, message)
         }
     }
+}
+
+/// When nobody has decided in time, and what follows: never more than the policy says now, and never before.
+pub(in crate::decide) fn times_out(policy: &EffectivePolicy, request: &Request) -> Option<(DateTime<Utc>, OnTimeout)> {
+    let approval = policy.approval;
+    let expires = request.spec.expires_at.as_ref().map(from_time)?;
+    let same = approval.timeout_seconds > 0 && approval.on_timeout == request.spec.on_timeout;
+    let least = request.created + TimeDelta::seconds(approval.timeout_seconds);
+    Some(if same { (expires.max(least), approval.on_timeout) } else { (expires, OnTimeout::Wait) })
 }
 
 fn approvers<'a>(request: &'a Request, option: &str) -> BTreeSet<&'a str> {

@@ -114,6 +114,8 @@ fn editor() -> ClusterRole {
 fn approver() -> ClusterRole {
     let rules = vec![
         rule(GROUP, ["revivalrequests"], ["approve", "get", "list", "watch", "create", "delete"]),
+        // Whoever decides has to see about what.
+        rule(GROUP, ["missioncells", "agentpolicies"], ["get", "list", "watch"]),
         rule(GROUP, ["revivalrequests/status"], ["get", "update", "patch"]),
     ];
     aggregated("lazarus-approve", ["admin"], rules)
