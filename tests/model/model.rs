@@ -83,20 +83,11 @@ impl Lazarus {
 
     /// Whether the policy, or a person, permits that a dead agent is brought back.
     ///
-<<<<<<< HEAD
     /// Under `Ask` nobody ever approves here.
     pub fn permits(&self) -> bool {
         match self.configuration.revive {
             Revive::Always => true,
             Revive::Ask | Revive::Never => false,
-=======
-    /// This is the place for the policy `Ask`: there, a person's approval that is stored for this death permits it, and the
-    /// approval is part of the state.
-    pub fn permits(&self) -> bool {
-        match self.configuration.revive {
-            Revive::Always => true,
-            Revive::Never => false,
->>>>>>> w-model
         }
     }
 

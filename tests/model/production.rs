@@ -120,16 +120,11 @@ impl Production {
             pods: views,
             nodes: <_>::default(),
             pulses,
-<<<<<<< HEAD
             obstacle: None,
             refusals: <_>::default(),
             unrest: Vec::new(),
             requests: Vec::new(),
             unenforced: None,
-=======
-            refusals: <_>::default(),
-            unrest: Vec::new(),
->>>>>>> w-model
         }
     }
 
@@ -322,12 +317,9 @@ fn compress(plan: &Plan, cell: &Cell) -> Decision {
                 decision.revives |= cell.status.end == Some(End::Died) && Some(pod_number(uid)) == cell.status.pod;
                 Write::Delete(pod_number(uid))
             }
-<<<<<<< HEAD
             // A question changes nothing, and nobody answers here.
             Action::Ask { .. } => continue,
             Action::Forget { .. } => panic!("there is no request to forget"),
-=======
->>>>>>> w-model
         };
         decision.writes.push(write);
     }
