@@ -85,11 +85,14 @@ install: image lab ## The operator of this working tree into the lab
 	@deploy/install.sh
 
 # Tests of missions wait for clocks and the kubelet, so many run side by side; those that harm the operator take turns.
-.PHONY: e2e-admission e2e-lab e2e-operator e2e-node
+.PHONY: e2e-admission e2e-lab e2e-replay e2e-operator e2e-node
 e2e-admission:
 	cargo test --locked --test admission -- --ignored $(TESTS)
 e2e-lab:
 	cargo test --locked --test lab -- --ignored --test-threads=6 $(TESTS)
+# What the operator decided meanwhile.
+e2e-replay:
+	@deploy/replay.sh $(binary)
 e2e-operator:
 	cargo test --locked --test operator -- --ignored --test-threads=1 $(TESTS)
 # They lose a node, so the lab gets a second one; it starts again on its data for that.
@@ -99,7 +102,7 @@ e2e-node:
 	cargo test --locked --test node -- --ignored --test-threads=1 $(TESTS)
 
 .PHONY: e2e
-e2e: install e2e-admission e2e-lab e2e-operator e2e-node ## The tests that need the lab, in the lab of `make lab`, which ends with two nodes
+e2e: install e2e-admission e2e-lab e2e-replay e2e-operator e2e-node ## The tests that need the lab, in the lab of `make lab`, which ends with two nodes
 
 .PHONY: test
 test: ## Everything above, in a lab of its own; ends with one line of numbers

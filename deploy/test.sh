@@ -125,6 +125,7 @@ fi
 if [[ -n $ready ]]; then
 	part 'e2e admission' make e2e-admission || true
 	part 'e2e lab' make e2e-lab || true
+	part 'e2e replay' make e2e-replay || true
 	part 'e2e operator' make e2e-operator || true
 	part 'e2e node' make e2e-node || true
 	part demo make demo || true
