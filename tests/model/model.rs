@@ -166,6 +166,13 @@ impl Lazarus {
                 if matches!(phase, Phase::Read { cell, .. } if waits(cell)) {
                     actions.push(Action::Look(replica, View::Early));
                 }
+                let may_miss = |cell: &Cell| {
+                    let lists_none = cell.status.ruling.is_none() && !cell.status.waits;
+                    lists_none && state.request(cell.status.pod).is_some()
+                };
+                if matches!(phase, Phase::Read { cell, .. } if may_miss(cell)) {
+                    actions.push(Action::Look(replica, View::Unaware));
+                }
                 let runs = state.committed().is_some_and(|pod| pod.stage == Stage::Runs && !pod.deleting);
                 if state.left.verdicts > 0 && runs {
                     actions.push(Action::Look(replica, View::Hung));

@@ -42,6 +42,8 @@ pub enum View {
     Hung,
     /// By its clock, what is written down was only just written.
     Early,
+    /// Its cache knows of no question yet. As the record does not wait for a person either, it does not list the requests.
+    Unaware,
 }
 
 /// What a replica decided.
@@ -77,8 +79,9 @@ impl Production {
 
     /// What the operator does about this mission and these pods, if people were asked this.
     pub fn decide(&self, cell: &Cell, pods: &[Pod], requests: &[Request], view: View) -> Decision {
+        let (view, unaware) = if view == View::Unaware { (View::Plain, true) } else { (view, false) };
         // Those of another mission are none of its business. Whether one was acted on only the model knows.
-        let own = requests.iter().filter(|request| request.cell == cell.number);
+        let own = requests.iter().filter(|request| request.cell == cell.number && !unaware);
         let requests: Vec<_> = own.map(|request| Request { used: false, ..*request }).collect();
         // Only the order of UIDs matters: that makes fewer questions of them.
         let ranks = Ranks::among(cell, pods, &requests);
@@ -140,7 +143,7 @@ impl Production {
             obstacle: None,
             refusals: <_>::default(),
             unrest: Vec::new(),
-            requests: requests.iter().map(request).collect(),
+            requests: requests.iter().copied().map(request).collect(),
             unenforced: None,
         }
     }
@@ -245,7 +248,7 @@ fn pod_number(uid: &str) -> u8 {
 fn pulse(view: View) -> Pulse {
     let (seen, silent) = match view {
         View::Hung => (Seen::Silent, 100_000),
-        View::Plain | View::Early => (Seen::Healthy, 0),
+        View::Plain | View::Early | View::Unaware => (Seen::Healthy, 0),
     };
     Pulse { age: 0, reported: true, ever_healthy: true, heard: true, seen, silent, running: 100_000, ..Pulse::default() }
 }
@@ -347,7 +350,7 @@ fn request_name(pod: u8) -> String {
 }
 
 /// What people were asked, as the operator reads it. What it wrote about the answer is left out: that follows from the record.
-fn request(request: &Request) -> observe::Request {
+fn request(request: Request) -> observe::Request {
     let incident = RequestIncident {
         agent: AGENT.into(),
         pod_uid: pod_uid(request.pod),

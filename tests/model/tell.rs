@@ -49,6 +49,7 @@ fn step(before: &State, action: Action, after: &State) -> String {
                 View::Plain => "",
                 View::Hung => ", has a report that the agent hangs",
                 View::Early => ", by its clock before the wait is over",
+                View::Unaware => ", knows of no question",
             };
             let plan = match &after.replicas[replica].phase {
                 Phase::Writes(writes) => writes.iter().map(|one| write(before, *one)).collect::<Vec<_>>().join(", then "),
@@ -123,12 +124,12 @@ fn cluster(state: &State) -> String {
         }
     };
     let pods: Vec<_> = state.pods.iter().copied().map(pod).collect();
-    let requests: Vec<_> = state.requests.iter().map(request).collect();
+    let requests: Vec<_> = state.requests.iter().copied().map(request).collect();
     let parts = [mission, pods.join(", "), requests.join(", ")];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" | ")
 }
 
-fn request(request: &Request) -> String {
+fn request(request: Request) -> String {
     let answer = match request.answer {
         None => "asked",
         Some(Answer::Approve) => "approved",
