@@ -16,6 +16,10 @@ const BESIDE: &str = "a pod waits beside the running agent";
 const STRANGER: &str = "a pod of an earlier mission, or of nobody, may run beside a mission";
 const DYING: &str = "the agent runs while its pod is being deleted";
 const DOOMED: &str = "the agent is taken for dead while it runs";
+const WAITS: &str = "a person is asked and has not answered";
+const APPROVED: &str = "the agent runs that a person had brought back";
+const DENIED: &str = "the agent stays dead because a person denied it";
+const TOO_LATE: &str = "a person answered about an incarnation that is no longer the agent";
 const GHOST: &str = "a write is under way without a sender";
 
 /// The rule that was broken, and how many states were seen.
@@ -73,6 +77,7 @@ fn small() -> Vec<Required> {
     let late = Faults { ghosts: 1, flips: 1, ..NO_FAULTS };
     let one = |name, faults| Configuration { ways: ALL_WAYS, ..Configuration::new(name, faults) };
     let never = |name, faults| Configuration { revive: Revive::Never, ..one(name, faults) };
+    let ask = |name, faults| Configuration { revive: Revive::Ask, ..one(name, faults) };
     let all = Faults { deaths: 1, verdicts: 1, evictions: 1, edits: 1, clocks: 1, deletions: 1, returns: 1, ..NO_FAULTS };
     vec![
         (one("death", Faults { deaths: 1, ..late }), &[AGAIN, BESIDE, GHOST]),
@@ -82,6 +87,7 @@ fn small() -> Vec<Required> {
         (one("return", Faults { deletions: 1, returns: 1, flips: 1, ..NO_FAULTS }), &[RETURNED, STRANGER]),
         (one("punctual", all), &[AGAIN, RETURNED, DYING, DOOMED, STRANGER]),
         (never("never", Faults { deaths: 1, verdicts: 1, ..late }), &[RUNS]),
+        (ask("ask", Faults { deaths: 1, answers: 1, ..late }), &[WAITS, APPROVED, DENIED, GHOST]),
     ]
 }
 
@@ -92,12 +98,14 @@ fn large() -> Vec<Required> {
     let late = Faults { ghosts: 1, flips: 1, ..ends };
     let returns = Faults { deletions: 1, returns: 1, ..late };
     let seen = &[AGAIN, DYING, DOOMED, BESIDE, GHOST];
+    let asked = &[WAITS, APPROVED, DENIED, TOO_LATE, DOOMED, BESIDE, GHOST];
     let returned = &[AGAIN, RETURNED, DYING, DOOMED, BESIDE, STRANGER, GHOST];
     vec![
         (one("ends", Faults { edits: 1, clocks: 1, ..late }), seen),
         (one("overlaps", Faults { ghosts: 2, flips: 2, ..ends }), seen),
         (one("returns", returns), returned),
         (Configuration { revive: Revive::Never, ..one("never", Faults { edits: 1, clocks: 1, ..late }) }, &[RUNS, AGAIN]),
+        (Configuration { revive: Revive::Ask, ..one("ask", Faults { verdicts: 2, edits: 1, answers: 1, ..late }) }, asked),
         (one("everything", Faults { edits: 1, clocks: 1, ..returns }), returned),
     ]
 }
@@ -154,6 +162,19 @@ fn pods_of_an_earlier_mission_count() {
     for ways in [&[Deletion::Orphan], &[Deletion::Background]] {
         breaks(Configuration { ways, ..Configuration::new("own pods", faults) }, Variant::OwnPodsOnly, AT_MOST_ONE);
     }
+}
+
+#[test]
+fn an_approval_is_about_one_incarnation() {
+    let faults = Faults { deaths: 2, answers: 1, ..NO_FAULTS };
+    let ask = Configuration { revive: Revive::Ask, ..Configuration::new("any incarnation", faults) };
+    breaks(ask, Variant::AnyIncarnation, PERMISSION);
+}
+
+#[test]
+fn a_question_is_no_approval() {
+    let ask = Configuration { revive: Revive::Ask, ..Configuration::new("silence", Faults { deaths: 1, ..NO_FAULTS }) };
+    breaks(ask, Variant::SilenceApproves, PERMISSION);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::configuration::{Deletion, Variant};
 use super::production::Production;
-use super::state::{Cell, Phase, Pod, Stage, State, Status, Write};
+use super::state::{Answer, Cell, End, Phase, Pod, Request, Stage, State, Status, Write};
 
 impl State {
     /// The API server carries out a write, or refuses it.
@@ -10,6 +10,7 @@ impl State {
         match write {
             Write::Create { cell, attempt, spec } => self.create(cell, attempt, spec, variant),
             Write::Delete(uid) => self.request_deletion(uid),
+            Write::Ask { cell, pod } => self.ask(cell, pod),
             Write::Patch { cell, status } => self.patch(cell, status, variant, production),
         }
         self.forget_the_impossible();
@@ -36,8 +37,11 @@ impl State {
 
     fn patch(&mut self, number: u8, status: Status, variant: Variant, production: &Production) {
         let Some(cell) = self.cell.as_mut().filter(|cell| cell.number == number) else { return };
-        cell.status = status;
+        let before = std::mem::replace(&mut cell.status, status);
         let cell = cell.clone();
+        if production.asks() && before.end == Some(End::Died) && before.pod != status.pod {
+            self.trespass |= !self.use_approval(before.pod) || status.attempt != before.attempt + 1;
+        }
         self.changed();
         // Any leader may come to know this record late or never, and with any pods: from now on, whatever `expected` says of it
         // may be admitted, until the pod's end. That is more than the real gateway admits.
@@ -49,6 +53,27 @@ impl State {
             if variant == Variant::NamesOnly && pod.expected && !self.names.contains(&name) {
                 self.names.push(name);
             }
+        }
+    }
+
+    fn ask(&mut self, cell: u8, pod: u8) {
+        // The name follows from the pod, and names are unique: 409.
+        if self.request(Some(pod)).is_none() {
+            self.requests.push(Request { cell, pod, answer: None, used: false });
+        }
+    }
+
+    /// A dead incarnation has a successor: there is an approval for it, and it is the only one by that approval.
+    fn use_approval(&mut self, pod: Option<u8>) -> bool {
+        let mut approvals = self.requests.iter_mut().filter(|request| request.answer == Some(Answer::Approve) && !request.used);
+        let approval = approvals.find(|request| Some(request.pod) == pod);
+        approval.is_some_and(|approval| !std::mem::replace(&mut approval.used, true))
+    }
+
+    /// A person answers what was asked about an incarnation.
+    pub fn answer(&mut self, pod: u8, answer: Answer) {
+        for request in self.requests.iter_mut().filter(|request| request.pod == pod) {
+            request.answer = Some(answer);
         }
     }
 
@@ -66,10 +91,11 @@ impl State {
 
     /// Drops requests that can't have an effect any more.
     pub fn forget_the_impossible(&mut self) {
-        let pods = &self.pods;
+        let (pods, requests) = (&self.pods, &self.requests);
         let possible = |write: &Write| match write {
             Write::Create { .. } | Write::Patch { .. } => true,
             Write::Delete(uid) => pods.iter().any(|pod| pod.uid == *uid && !pod.deleting),
+            Write::Ask { pod, .. } => !requests.iter().any(|request| request.pod == *pod),
         };
         self.ghosts.retain(possible);
         for replica in &mut self.replicas {

@@ -51,11 +51,25 @@ pub enum Variant {
     LateToo,
     /// Permission is not asked.
     NoPermission,
+    /// A decision counts for whichever incarnation is dead.
+    AnyIncarnation,
+    /// A question that nobody has answered counts as approved.
+    SilenceApproves,
 }
 
 /// Nothing goes wrong.
-pub const NO_FAULTS: Faults =
-    Faults { deaths: 0, verdicts: 0, evictions: 0, ghosts: 0, flips: 0, deletions: 0, returns: 0, edits: 0, clocks: 0 };
+pub const NO_FAULTS: Faults = Faults {
+    deaths: 0,
+    verdicts: 0,
+    evictions: 0,
+    ghosts: 0,
+    flips: 0,
+    deletions: 0,
+    returns: 0,
+    edits: 0,
+    clocks: 0,
+    answers: 0,
+};
 
 impl Configuration {
     /// The rules as they are, with these faults.

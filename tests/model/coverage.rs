@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::state::{Pod, Stage, State};
+use super::state::{Answer, Pod, Stage, State};
 
 type Sight = (&'static str, fn(&State) -> bool);
 
-const SIGHTS: [Sight; 8] = [
+const SIGHTS: [Sight; 12] = [
     ("the agent runs", |state| state.running() > 0),
     ("a later incarnation runs", |state| runs(state, |pod| pod.attempt > 1)),
     ("the agent of a later mission runs", |state| runs(state, |pod| pod.cell > 1)),
@@ -24,6 +24,21 @@ const SIGHTS: [Sight; 8] = [
         state.running() > 0 && state.pods.iter().any(|pod| matches!(pod.stage, Stage::Asks | Stage::Admitted))
     }),
     ("a write is under way without a sender", |state| !state.ghosts.is_empty()),
+    ("a person is asked and has not answered", |state| {
+        let waits = state.cell.as_ref().filter(|cell| cell.status.waits);
+        waits.is_some_and(|cell| state.request(cell.status.pod).is_some_and(|request| request.answer.is_none()))
+    }),
+    ("the agent runs that a person had brought back", |state| {
+        state.requests.iter().any(|request| request.used) && runs(state, |pod| pod.attempt > 1)
+    }),
+    ("the agent stays dead because a person denied it", |state| {
+        let status = state.cell.as_ref().map(|cell| cell.status);
+        status.is_some_and(|status| status.end.is_some() && status.ruling == Some(Answer::Deny))
+    }),
+    ("a person answered about an incarnation that is no longer the agent", |state| {
+        let agent = state.cell.as_ref().and_then(|cell| cell.status.pod);
+        state.requests.iter().any(|request| request.answer.is_some() && !request.used && Some(request.pod) != agent)
+    }),
 ];
 
 fn runs(state: &State, which: impl Fn(&Pod) -> bool) -> bool {

@@ -9,7 +9,7 @@ use super::configuration::{Configuration, Deletion, Variant};
 use super::coverage::Coverage;
 use super::production::{Production, View};
 use super::rest::Rests;
-use super::state::{Cell, End, Phase, Stage, State};
+use super::state::{Answer, Cell, End, Phase, Stage, State};
 
 /// The cluster with two replicas of the operator.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub enum Action {
     Return,
     /// A person changes the agent's spec.
     Edit,
+    /// A person answers what was asked about the pod with this UID.
+    Answer(u8, Answer),
 }
 
 /// Names of the properties.
@@ -81,13 +83,12 @@ impl Lazarus {
         Self { configuration, production, coverage: Coverage::default(), rests: Rests::default(), broken: <_>::default() }
     }
 
-    /// Whether the policy, or a person, permits that a dead agent is brought back.
-    ///
-    /// Under `Ask` nobody ever approves here.
-    pub fn permits(&self) -> bool {
+    /// Whether the policy, or a person, permits that an agent is brought back of which the pod with this UID is dead.
+    pub fn permits(&self, state: &State, uid: Option<u8>) -> bool {
         match self.configuration.revive {
             Revive::Always => true,
-            Revive::Ask | Revive::Never => false,
+            Revive::Ask => state.request(uid).is_some_and(|request| request.answer == Some(Answer::Approve)),
+            Revive::Never => false,
         }
     }
 
@@ -145,6 +146,10 @@ impl Lazarus {
                 state.changed();
                 state.forget_the_impossible();
             }
+            Action::Answer(uid, answer) => {
+                state.left.answers -= 1;
+                state.answer(uid, answer);
+            }
         }
         for replica in state.replicas.iter_mut().filter(|replica| replica.phase == Phase::Idle) {
             replica.late = false;
@@ -160,6 +165,13 @@ impl Lazarus {
                 let waits = |cell: &Cell| state.left.clocks > 0 && cell.status.end.is_some();
                 if matches!(phase, Phase::Read { cell, .. } if waits(cell)) {
                     actions.push(Action::Look(replica, View::Early));
+                }
+                let may_miss = |cell: &Cell| {
+                    let lists_none = cell.status.ruling.is_none() && !cell.status.waits;
+                    lists_none && state.request(cell.status.pod).is_some()
+                };
+                if matches!(phase, Phase::Read { cell, .. } if may_miss(cell)) {
+                    actions.push(Action::Look(replica, View::Unaware));
                 }
                 let runs = state.committed().is_some_and(|pod| pod.stage == Stage::Runs && !pod.deleting);
                 if state.left.verdicts > 0 && runs {
@@ -206,6 +218,7 @@ impl Model for Lazarus {
             cells: 0,
             pods: Vec::new(),
             uids: 0,
+            requests: Vec::new(),
             replicas: <_>::default(),
             ghosts: Vec::new(),
             left: self.configuration.faults,
@@ -225,6 +238,12 @@ impl Model for Lazarus {
         }
         actions.extend((0..state.ghosts.len()).map(Action::Land));
         Self::pod_actions(state, actions);
+        // Once for each question, however late.
+        if state.left.answers > 0 {
+            let open = state.requests.iter().filter(|request| request.answer.is_none());
+            let answers = |uid| [Answer::Approve, Answer::Deny].map(|answer| Action::Answer(uid, answer));
+            actions.extend(open.flat_map(|request| answers(request.pod)));
+        }
         match &state.cell {
             Some(cell) if cell.deleting => actions.extend(state.is_empty().then_some(Action::Vanish)),
             Some(_) => {

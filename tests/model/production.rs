@@ -8,11 +8,13 @@ use std::hash::Hash;
 use std::sync::{Arc, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use lazarus::api;
 use lazarus::api::beat::Seen;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{
-    AgentPolicySpec, AgentSpec, AgentState, AgentStatus, Completion, LastEnd, MissionCellSpec, MissionCellStatus, Outcome,
-    Restart, Revive, names,
+    AgentPolicySpec, AgentSpec, AgentState, AgentStatus, CellReference, Completion, DecisionVerdict, LastEnd, MissionCellSpec,
+    MissionCellStatus, OnTimeout, Outcome, RequestIncident, RequestVerb, Restart, RevivalRequestSpec, RevivalRequestStatus,
+    Revive, Ruling, names,
 };
 use lazarus::decide::{Action, Plan, decide, expected};
 use lazarus::observe::pod::SlimPod;
@@ -22,10 +24,14 @@ use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
 use serde_json::json;
 
-use super::state::{Cell, End, Pod, Ranks, Stage, Status, Write};
+use super::state::{Answer, Cell, End, Pod, Ranks, Request, Stage, Status, Write};
 
 const MISSION: &str = "night-watch";
 const AGENT: &str = "scout";
+const REVIVE: &str = "Revive";
+const PERSON: &str = "k8s:alice";
+/// Stands for the pod of an incarnation before those that the model knows.
+const EARLIER: u8 = 255;
 
 /// What a replica goes by besides what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +42,8 @@ pub enum View {
     Hung,
     /// By its clock, what is written down was only just written.
     Early,
+    /// Its cache knows of no question yet. As the record does not wait for a person either, it does not list the requests.
+    Unaware,
 }
 
 /// What a replica decided.
@@ -43,7 +51,7 @@ pub enum View {
 pub struct Decision {
     /// Its writes, in order; none: there is nothing to do.
     pub writes: Vec<Write>,
-    /// It brings back an agent that died.
+    /// It brings back an agent that died, or one that was taken away and of which a person said that it stays so.
     pub revives: bool,
 }
 
@@ -53,7 +61,7 @@ type Memo<Key, Value> = RwLock<HashMap<Key, Arc<Value>>>;
 #[derive(Debug)]
 pub struct Production {
     revive: Revive,
-    decisions: Memo<(Cell, Vec<Pod>, View), Decision>,
+    decisions: Memo<(Cell, Vec<Pod>, Vec<Request>, View), Decision>,
     expectations: Memo<(Cell, Vec<Pod>), Vec<u8>>,
     views: Memo<Pod, observe::Pod>,
 }
@@ -64,15 +72,27 @@ impl Production {
         Self { revive, decisions: RwLock::default(), expectations: RwLock::default(), views: RwLock::default() }
     }
 
-    /// What the operator does about this mission and these pods.
-    pub fn decide(&self, cell: &Cell, pods: &[Pod], view: View) -> Decision {
+    /// Whether people are asked about deaths.
+    pub fn asks(&self) -> bool {
+        self.revive == Revive::Ask
+    }
+
+    /// What the operator does about this mission and these pods, if people were asked this.
+    pub fn decide(&self, cell: &Cell, pods: &[Pod], requests: &[Request], view: View) -> Decision {
+        let (view, unaware) = if view == View::Unaware { (View::Plain, true) } else { (view, false) };
+        // Those of another mission are none of its business. Whether one was acted on only the model knows.
+        let own = requests.iter().filter(|request| request.cell == cell.number && !unaware);
+        let requests: Vec<_> = own.map(|request| Request { used: false, ..*request }).collect();
         // Only the order of UIDs matters: that makes fewer questions of them.
-        let ranks = Ranks::among(cell, pods);
-        let question = (ranks.cell(cell), plain(&ranks.pods(pods)), view);
-        let decision = once(&self.decisions, question, |(cell, pods, view)| self.work_out(cell, pods, *view));
+        let ranks = Ranks::among(cell, pods, &requests);
+        let question = (ranks.cell(cell), plain(&ranks.pods(pods)), ranks.requests(&requests), view);
+        let work =
+            |(cell, pods, requests, view): &(Cell, Vec<Pod>, Vec<Request>, View)| self.work_out(cell, pods, requests, *view);
+        let decision = once(&self.decisions, question, work);
         let back = |write: &Write| match *write {
             Write::Create { .. } => *write,
             Write::Delete(rank) => Write::Delete(ranks.back(rank)),
+            Write::Ask { cell, pod } => Write::Ask { cell, pod: ranks.back(pod) },
             Write::Patch { cell, status } => {
                 Write::Patch { cell, status: Status { pod: status.pod.map(|rank| ranks.back(rank)), ..status } }
             }
@@ -83,7 +103,7 @@ impl Production {
     /// The pods that the gateway admits, if it knows this record.
     pub fn expected(&self, cell: &Cell, pods: &[Pod]) -> Arc<Vec<u8>> {
         once(&self.expectations, (cell.clone(), plain(pods)), |(cell, pods)| {
-            let snapshot = self.snapshot(cell, pods, View::Plain, &Told::default());
+            let snapshot = self.snapshot(cell, pods, &[], View::Plain, &Told::default());
             expected(&snapshot).iter().map(|expected| pod_number(&expected.uid)).collect()
         })
     }
@@ -95,16 +115,16 @@ impl Production {
 
     /// The model leaves out what is in the status for people. That is right as long as nothing that is done depends on it: so
     /// each question is asked in several ways, and the answer must be the same.
-    fn work_out(&self, cell: &Cell, pods: &[Pod], view: View) -> Decision {
-        let ask = |told: &Told| compress(&decide(&self.snapshot(cell, pods, view, told), now()), cell);
+    fn work_out(&self, cell: &Cell, pods: &[Pod], requests: &[Request], view: View) -> Decision {
+        let ask = |told: &Told| compress(&decide(&self.snapshot(cell, pods, requests, view, told), now()), cell);
         let decision = ask(&Told::default());
         for told in Told::others(cell.status.end) {
-            assert_eq!(ask(&told), decision, "the model leaves out too much: {cell:?} {pods:?} {view:?} {told:?}");
+            assert_eq!(ask(&told), decision, "the model leaves out too much: {cell:?} {pods:?} {requests:?} {view:?} {told:?}");
         }
         decision
     }
 
-    fn snapshot(&self, cell: &Cell, pods: &[Pod], view: View, told: &Told) -> Snapshot {
+    fn snapshot(&self, cell: &Cell, pods: &[Pod], requests: &[Request], view: View, told: &Told) -> Snapshot {
         let mut views: Vec<_> = pods.iter().map(|pod| (*self.view(*pod)).clone()).collect();
         // As the reader does.
         views.sort_by(|left, right| (&left.agent, left.attempt, &left.uid).cmp(&(&right.agent, right.attempt, &right.uid)));
@@ -123,7 +143,7 @@ impl Production {
             obstacle: None,
             refusals: <_>::default(),
             unrest: Vec::new(),
-            requests: Vec::new(),
+            requests: requests.iter().copied().map(request).collect(),
             unenforced: None,
         }
     }
@@ -158,13 +178,14 @@ struct Told {
     state: AgentState,
     reason: Option<Reason>,
     deaths: i64,
-    earlier_end: bool,
+    /// How an earlier incarnation ended, and that a person approved of its successor.
+    earlier: bool,
 }
 
 impl Told {
     /// What else may be told of an incarnation that has ended, or has not.
     fn others(end: Option<End>) -> Vec<Self> {
-        let told = |state, reason, deaths| Self { state, reason, deaths, earlier_end: end.is_none() };
+        let told = |state, reason, deaths| Self { state, reason, deaths, earlier: end.is_none() };
         match end {
             None => vec![
                 told(AgentState::Starting, None, 1),
@@ -227,7 +248,7 @@ fn pod_number(uid: &str) -> u8 {
 fn pulse(view: View) -> Pulse {
     let (seen, silent) = match view {
         View::Hung => (Seen::Silent, 100_000),
-        View::Plain | View::Early => (Seen::Healthy, 0),
+        View::Plain | View::Early | View::Unaware => (Seen::Healthy, 0),
     };
     Pulse { age: 0, reported: true, ever_healthy: true, heard: true, seen, silent, running: 100_000, ..Pulse::default() }
 }
@@ -269,9 +290,9 @@ fn view(pod: Pod) -> observe::Pod {
 }
 
 fn status(cell: &Cell, view: View, told: &Told) -> MissionCellStatus {
-    let Status { attempt, pod, end } = cell.status;
+    let Status { attempt, pod, end, waits, ruling } = cell.status;
     let Some(pod) = pod else { return MissionCellStatus::default() };
-    let Told { state, reason, deaths, earlier_end } = *told;
+    let Told { state, reason, deaths, earlier } = *told;
     let at = if view == View::Early { now() } else { ago(4) };
     let ended = |uid, end| LastEnd {
         pod_uid: uid,
@@ -286,7 +307,21 @@ fn status(cell: &Cell, view: View, told: &Told) -> MissionCellStatus {
         at: to_time(at),
         template: None,
     };
-    let earlier = earlier_end.then(|| ended(pod_uid(255), End::Died));
+    let ruled = |uid, answer| Ruling {
+        request: request_name(uid),
+        pod_uid: pod_uid(uid),
+        verdict: verdict(answer),
+        option: (answer == Answer::Approve).then(|| REVIVE.into()),
+        by: PERSON.into(),
+        at: to_time(at),
+    };
+    let (earlier_end, earlier_ruling) =
+        earlier.then(|| (ended(pod_uid(EARLIER), End::Died), ruled(EARLIER, Answer::Approve))).unzip();
+    let (state, reason) = match end {
+        _ if !waits => (state, reason),
+        None => (AgentState::Dead, Some(Reason::AwaitingApproval)),
+        Some(_) => (AgentState::Waiting, Some(Reason::AwaitingApproval)),
+    };
     let agent = AgentStatus {
         name: AGENT.into(),
         state,
@@ -296,29 +331,78 @@ fn status(cell: &Cell, view: View, told: &Told) -> MissionCellStatus {
         pod_uid: Some(pod_uid(pod)),
         since: Some(to_time(at)),
         deaths,
-        last_end: end.map(|end| ended(pod_uid(pod), end)).or(earlier),
+        last_end: end.map(|end| ended(pod_uid(pod), end)).or(earlier_end),
+        ruling: ruling.map(|answer| ruled(pod, answer)).or(earlier_ruling),
         ..AgentStatus::default()
     };
     MissionCellStatus { agents: vec![agent], ..MissionCellStatus::default() }
+}
+
+fn verdict(answer: Answer) -> DecisionVerdict {
+    match answer {
+        Answer::Approve => DecisionVerdict::Approve,
+        Answer::Deny => DecisionVerdict::Deny,
+    }
+}
+
+fn request_name(pod: u8) -> String {
+    format!("{MISSION}-{pod}")
+}
+
+/// What people were asked, as the operator reads it. What it wrote about the answer is left out: that follows from the record.
+fn request(request: Request) -> observe::Request {
+    let incident = RequestIncident {
+        agent: AGENT.into(),
+        pod_uid: pod_uid(request.pod),
+        cause: "Error".into(),
+        exit_code: None,
+        attempts: 1,
+        node: None,
+        at: None,
+    };
+    let spec = RevivalRequestSpec {
+        cell_ref: CellReference { name: MISSION.into(), uid: mission(request.cell, 0).uid },
+        verb: RequestVerb::Revive,
+        incidents: vec![incident],
+        options: vec![REVIVE.into()],
+        requested_at: to_time(ago(3)),
+        expires_at: None,
+        on_timeout: OnTimeout::Wait,
+        quorum: 1,
+        requested_by: None,
+        comment: None,
+    };
+    let decision =
+        |answer| api::Decision { verdict: verdict(answer), option: None, by: PERSON.into(), via: None, comment: None, at: None };
+    let decisions = request.answer.map(decision).into_iter().collect();
+    let status = RevivalRequestStatus { decisions, ..RevivalRequestStatus::default() };
+    let name = request_name(request.pod);
+    observe::Request { uid: name.clone(), name, version: "1".into(), created: ago(3), spec, status }
 }
 
 /// What of a plan changes what is done later. A status in which only words changed is left out: that it makes other writes
 /// fail is covered, as any replica may give up its writes at any time.
 fn compress(plan: &Plan, cell: &Cell) -> Decision {
     let mut decision = Decision { writes: Vec::new(), revives: false };
+    let Status { end, ruling, .. } = cell.status;
+    let dead = end == Some(End::Died) || end == Some(End::Disrupted) && ruling == Some(Answer::Deny);
     for action in &plan.actions {
         let write = match action {
             Action::Create { agent, attempt } => {
                 assert_eq!(agent, AGENT);
-                decision.revives |= cell.status.end == Some(End::Died);
+                decision.revives |= dead;
                 Write::Create { cell: cell.number, attempt: u8::try_from(*attempt).unwrap(), spec: cell.spec }
             }
             Action::Delete { pod: _, uid, why: _ } => {
-                decision.revives |= cell.status.end == Some(End::Died) && Some(pod_number(uid)) == cell.status.pod;
+                decision.revives |= dead && Some(pod_number(uid)) == cell.status.pod;
                 Write::Delete(pod_number(uid))
             }
-            // A question changes nothing, and nobody answers here.
-            Action::Ask { .. } => continue,
+            Action::Ask { name: _, spec } => {
+                let [incident] = spec.incidents.as_slice() else { panic!("a question is about one agent: {spec:?}") };
+                let asked = (incident.agent.as_str(), spec.options.join(","), spec.quorum, spec.on_timeout);
+                assert_eq!(asked, (AGENT, REVIVE.into(), 1, OnTimeout::Wait));
+                Write::Ask { cell: cell.number, pod: pod_number(&incident.pod_uid) }
+            }
             Action::Forget { .. } => panic!("there is no request to forget"),
         };
         decision.writes.push(write);
@@ -340,6 +424,12 @@ fn compressed(agent: &AgentStatus) -> Status {
         Outcome::Replaced => End::Replaced,
         Outcome::Completed | Outcome::Stopped => panic!("a service of a mission that goes on neither completes nor stops"),
     });
+    let ruling = agent.ruling.as_ref().filter(|ruling| Some(&ruling.pod_uid) == agent.pod_uid.as_ref());
+    let ruling = ruling.map(|ruling| match ruling.verdict {
+        DecisionVerdict::Approve => Answer::Approve,
+        DecisionVerdict::Deny => Answer::Deny,
+    });
     let pod = agent.pod_uid.as_ref().map(|uid| pod_number(uid));
-    Status { attempt: u8::try_from(agent.attempt).unwrap(), pod, end }
+    let waits = agent.reason == Some(Reason::AwaitingApproval);
+    Status { attempt: u8::try_from(agent.attempt).unwrap(), pod, end, waits, ruling }
 }

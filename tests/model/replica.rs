@@ -3,8 +3,8 @@
 
 use super::configuration::Variant;
 use super::model::Lazarus;
-use super::production::View;
-use super::state::{Cell, Phase, Pod, State, Write};
+use super::production::{Decision, View};
+use super::state::{Answer, Cell, Phase, Pod, Request, State, Write};
 
 impl Lazarus {
     /// The first read.
@@ -22,17 +22,17 @@ impl Lazarus {
         Some(())
     }
 
-    /// The second read, and the decision.
+    /// The second read, that of pods and requests, and the decision.
     pub fn look(&self, state: &mut State, replica: usize, view: View) -> Option<()> {
         let (cell, fresh, pods) = match &state.replicas[replica].phase {
             Phase::Read { cell, fresh } => (cell.clone(), *fresh, state.pods.clone()),
             Phase::Listed(pods) => (state.cell.clone()?, true, pods.clone()),
             Phase::Idle | Phase::Writes(_) => return None,
         };
-        let (mut writes, revives) = self.decide(&cell, &pods, view);
+        let Decision { mut writes, revives } = self.decide(&cell, &pods, &state.requests, view);
         // The mission was written to since it was read: the patch would be refused.
         writes.retain(|write| fresh || !matches!(write, Write::Patch { .. }));
-        state.trespass |= revives && !self.permits();
+        state.trespass |= revives && !self.permits(state, cell.status.pod);
         state.replicas[replica].phase = Phase::Writes(writes);
         state.forget_the_impossible();
         Some(())
@@ -55,7 +55,7 @@ impl Lazarus {
     }
 
     /// The real `decide`, or one that a variant has changed before or after.
-    fn decide(&self, cell: &Cell, pods: &[Pod], view: View) -> (Vec<Write>, bool) {
+    fn decide(&self, cell: &Cell, pods: &[Pod], requests: &[Request], view: View) -> Decision {
         let own = |pod: &&Pod| pod.owned && pod.cell == cell.number;
         let seen: Vec<Pod> = match self.configuration.variant {
             Variant::OwnPodsOnly => pods.iter().filter(own).copied().collect(),
@@ -66,17 +66,26 @@ impl Lazarus {
             | Variant::StrayRule
             | Variant::PodsFirst
             | Variant::LateToo
-            | Variant::NoPermission => pods.to_vec(),
+            | Variant::NoPermission
+            | Variant::AnyIncarnation
+            | Variant::SilenceApproves => pods.to_vec(),
         };
+        let mut asked = requests.to_vec();
+        for request in &mut asked {
+            match self.configuration.variant {
+                Variant::AnyIncarnation => request.pod = cell.status.pod.unwrap_or(request.pod),
+                Variant::SilenceApproves => request.answer = request.answer.or(Some(Answer::Approve)),
+                _ => {}
+            }
+        }
         if self.configuration.variant == Variant::StrayRule {
             let stray = |pod: &&Pod| own(pod) && Some(pod.uid) != cell.status.pod && !pod.deleting;
             let strays: Vec<_> = pods.iter().filter(stray).map(|pod| Write::Delete(pod.uid)).collect();
             if !strays.is_empty() {
-                return (strays, false);
+                return Decision { writes: strays, revives: false };
             }
         }
-        let decision = self.production.decide(cell, &seen, view);
-        (decision.writes, decision.revives)
+        self.production.decide(cell, &seen, &asked, view)
     }
 }
 

@@ -6,22 +6,23 @@
 use std::collections::HashMap;
 use std::sync::RwLock;
 
+use lazarus::api::Revive;
 use stateright::Model;
 
 use super::model::{Action, Lazarus};
 use super::production::View;
-use super::state::{Cell, End, Faults, Phase, Pod, Stage, State};
+use super::state::{Answer, Cell, End, Faults, Phase, Pod, Request, Stage, State};
 
 /// More steps than anything needs to come to rest.
 const STEPS: usize = 100;
 
-/// Whether a cluster comes to rest, by mission and pods: the rest is the same in all of these states.
-pub type Rests = RwLock<HashMap<(Option<Cell>, Vec<Pod>), bool>>;
+/// Whether a cluster comes to rest, by mission, pods and requests: the rest is the same in all of these states.
+pub type Rests = RwLock<HashMap<(Option<Cell>, Vec<Pod>, Vec<Request>), bool>>;
 
 impl Lazarus {
     /// Whether the agent runs in the end, or it is plain why not.
     pub fn comes_to_rest(&self, state: &State) -> bool {
-        let key = (state.cell.clone(), state.pods.clone());
+        let key = (state.cell.clone(), state.pods.clone(), state.requests.clone());
         if let Some(known) = self.rests.read().unwrap().get(&key) {
             return *known;
         }
@@ -70,7 +71,15 @@ impl Lazarus {
         let Some(cell) = &end.cell else { return true };
         // A pod of nobody holds the name, as the status says; a person has to delete it.
         let held = end.pods.iter().any(|pod| !pod.owned && !pod.is_over());
-        let stays_dead = cell.status.end == Some(End::Died) && !self.permits();
+        let stays_dead = match self.configuration.revive {
+            Revive::Always => false,
+            // Whoever is to decide was asked, and has not; or has said no.
+            Revive::Ask => {
+                let asked = end.request(cell.status.pod).is_some_and(|request| request.answer.is_none());
+                cell.status.end.is_some() && (cell.status.ruling == Some(Answer::Deny) || cell.status.waits && asked)
+            }
+            Revive::Never => cell.status.end == Some(End::Died),
+        };
         held || stays_dead || end.committed().is_some_and(|pod| pod.stage == Stage::Runs)
     }
 }

@@ -16,6 +16,8 @@ pub struct State {
     pub pods: Vec<Pod>,
     /// How many pods were made.
     pub uids: u8,
+    /// What people were asked, and what they said.
+    pub requests: Vec<Request>,
     /// The operator's replicas.
     pub replicas: [Replica; 2],
     /// Writes under way whose sender has given them up. Each may land at any time.
@@ -52,6 +54,33 @@ pub struct Status {
     pub pod: Option<u8>,
     /// How it ended, if that is written down.
     pub end: Option<End>,
+    /// Whether it waits for a person's decision.
+    pub waits: bool,
+    /// What a person decided about this incarnation, once that is taken over.
+    pub ruling: Option<Answer>,
+}
+
+/// A RevivalRequest: a question about one incarnation. It is never closed here, so its answer counts for longer than in the
+/// cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Request {
+    /// The mission.
+    pub cell: u8,
+    /// UID of the pod that died; stands for the name of the request.
+    pub pod: u8,
+    /// What a person said. Nobody takes it back.
+    pub answer: Option<Answer>,
+    /// A successor of this incarnation became the agent.
+    pub used: bool,
+}
+
+/// What a person says about a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Answer {
+    /// The agent is to come back.
+    Approve,
+    /// It stays dead.
+    Deny,
 }
 
 /// How an incarnation ended.
@@ -143,6 +172,13 @@ pub enum Write {
     },
     /// Delete the pod with this UID.
     Delete(u8),
+    /// Ask people about an incarnation.
+    Ask {
+        /// For which mission.
+        cell: u8,
+        /// UID of its pod.
+        pod: u8,
+    },
     /// Store this record, if the mission is still as it was read.
     Patch {
         /// The mission.
@@ -174,6 +210,8 @@ pub struct Faults {
     pub edits: u8,
     /// By a replica's clock a wait is not over that another one takes for over.
     pub clocks: u8,
+    /// A person answers a question.
+    pub answers: u8,
 }
 
 impl Pod {
@@ -200,6 +238,11 @@ impl State {
         agent && self.cell.as_ref().is_some_and(|cell| cell.status.end.is_none())
     }
 
+    /// What people were asked about this incarnation.
+    pub fn request(&self, uid: Option<u8>) -> Option<&Request> {
+        self.requests.iter().find(|request| Some(request.pod) == uid)
+    }
+
     /// How many agents' processes run.
     pub fn running(&self) -> usize {
         self.pods.iter().filter(|pod| pod.stage == Stage::Runs).count()
@@ -215,7 +258,7 @@ impl State {
         let bit = |status: &Status| status.pod.map_or(0, |uid| 1_u64 << uid);
         let write = |write: &Write| match write {
             Write::Create { .. } => 0,
-            Write::Delete(uid) => 1 << uid,
+            Write::Delete(uid) | Write::Ask { pod: uid, .. } => 1 << uid,
             Write::Patch { status, .. } => bit(status),
         };
         let phase = |phase: &Phase| match phase {
@@ -226,6 +269,7 @@ impl State {
         };
         let stored = self.cell.as_ref().map_or(0, |cell| bit(&cell.status));
         let pods = self.pods.iter().fold(0_u64, |bits, pod| bits | 1 << pod.uid);
+        let pods = self.requests.iter().fold(pods, |bits, request| bits | 1 << request.pod);
         let replicas = self.replicas.iter().fold(0, |bits, one| bits | phase(&one.phase));
         stored | pods | replicas | self.ghosts.iter().fold(0, |bits, one| bits | write(one))
     }
@@ -235,10 +279,11 @@ impl State {
 pub struct Ranks(u64);
 
 impl Ranks {
-    /// Among the UIDs of a mission's status and of these pods.
-    pub fn among(cell: &Cell, pods: &[Pod]) -> Self {
+    /// Among the UIDs of a mission's status, of these pods and in these requests.
+    pub fn among(cell: &Cell, pods: &[Pod], requests: &[Request]) -> Self {
         let stored = cell.status.pod.map_or(0, |uid| 1_u64 << uid);
-        Self(pods.iter().fold(stored, |bits, pod| bits | 1 << pod.uid))
+        let named = pods.iter().map(|pod| pod.uid).chain(requests.iter().map(|request| request.pod));
+        Self(named.fold(stored, |bits, uid| bits | 1 << uid))
     }
 
     /// The UID of this rank.
@@ -265,10 +310,16 @@ impl Ranks {
         pods.iter().map(|pod| Pod { uid: self.of(pod.uid), ..*pod }).collect()
     }
 
+    /// In requests.
+    pub fn requests(&self, requests: &[Request]) -> Vec<Request> {
+        requests.iter().map(|request| Request { pod: self.of(request.pod), ..*request }).collect()
+    }
+
     fn writes(&self, writes: &[Write]) -> Vec<Write> {
         let one = |write: &Write| match *write {
             Write::Create { .. } => *write,
             Write::Delete(uid) => Write::Delete(self.of(uid)),
+            Write::Ask { cell, pod } => Write::Ask { cell, pod: self.of(pod) },
             Write::Patch { cell, status } => Write::Patch { cell, status: self.status(status) },
         };
         writes.iter().map(one).collect()
@@ -285,7 +336,7 @@ impl Ranks {
 }
 
 /// What makes two states different.
-type Essence = ((Option<Cell>, u8, Vec<Pod>, [Replica; 2]), (Vec<Write>, Faults, [bool; 2], Vec<(u8, u8)>));
+type Essence = ((Option<Cell>, u8, Vec<Pod>, Vec<Request>, [Replica; 2]), (Vec<Write>, Faults, [bool; 2], Vec<(u8, u8)>));
 
 impl State {
     fn essence(&self) -> Essence {
@@ -296,7 +347,7 @@ impl State {
         let mut ghosts = ranks.writes(&self.ghosts);
         ghosts.sort_unstable();
         let cell = self.cell.as_ref().map(|cell| ranks.cell(cell));
-        let cluster = (cell, self.cells, ranks.pods(&self.pods), replicas);
+        let cluster = (cell, self.cells, ranks.pods(&self.pods), ranks.requests(&self.requests), replicas);
         (cluster, (ghosts, self.left, [self.trespass, self.harm], self.names.clone()))
     }
 }

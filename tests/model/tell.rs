@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::model::{Action, Lazarus};
 use super::production::View;
-use super::state::{Phase, Pod, Stage, State, Write};
+use super::state::{Answer, Phase, Pod, Request, Stage, State, Status, Write};
 
 const REPLICAS: [&str; 2] = ["replica A", "replica B"];
 
@@ -42,12 +42,14 @@ fn step(before: &State, action: Action, after: &State) -> String {
         Action::Look(replica, view) => {
             let second = match before.replicas[replica].phase {
                 Phase::Listed(_) => "reads the mission",
+                _ if !before.requests.is_empty() => "lists the pods and the requests",
                 _ => "lists the pods",
             };
             let view = match view {
                 View::Plain => "",
                 View::Hung => ", has a report that the agent hangs",
                 View::Early => ", by its clock before the wait is over",
+                View::Unaware => ", knows of no question",
             };
             let plan = match &after.replicas[replica].phase {
                 Phase::Writes(writes) => writes.iter().map(|one| write(before, *one)).collect::<Vec<_>>().join(", then "),
@@ -70,6 +72,8 @@ fn step(before: &State, action: Action, after: &State) -> String {
         Action::Vanish => "the mission is gone".into(),
         Action::Return => "a person makes a mission of the same name".into(),
         Action::Edit => "a person changes the agent's spec".into(),
+        Action::Answer(uid, Answer::Approve) => format!("a person approves that {} gets a successor", name(before, uid)),
+        Action::Answer(uid, Answer::Deny) => format!("a person denies that {} gets a successor", name(before, uid)),
     }
 }
 
@@ -84,11 +88,21 @@ fn write(state: &State, write: Write) -> String {
     match write {
         Write::Create { cell, attempt, spec: _ } => format!("create pod {cell}-{attempt}"),
         Write::Delete(uid) => format!("delete {}", name(state, uid)),
+        Write::Ask { cell: _, pod } => format!("ask people about {}", name(state, pod)),
         Write::Patch { cell, status } => match (status.pod, status.end) {
-            (Some(uid), None) => format!("write that {} is the agent of mission {cell}", name(state, uid)),
-            (Some(uid), Some(end)) => format!("write that {} ended ({end:?})", name(state, uid)),
+            (Some(uid), None) => format!("write that {} is the agent of mission {cell}{}", name(state, uid), people(status)),
+            (Some(uid), Some(end)) => format!("write that {} ended ({end:?}{})", name(state, uid), people(status)),
             (None, _) => format!("write that mission {cell} has no agent"),
         },
+    }
+}
+
+fn people(status: Status) -> &'static str {
+    match status.ruling {
+        Some(Answer::Approve) => ", and is to be brought back",
+        Some(Answer::Deny) => ", and is not to be brought back",
+        None if status.waits => ", and waits for a person",
+        None => "",
     }
 }
 
@@ -104,13 +118,24 @@ fn cluster(state: &State) -> String {
         None => "no mission".into(),
         Some(cell) => {
             let agent = cell.status.pod.map_or("no agent yet".into(), |uid| format!("its agent is UID {uid}"));
-            let end = cell.status.end.map(|end| format!(", ended: {end:?}")).unwrap_or_default();
+            let end = cell.status.end.map(|end| format!(", ended: {end:?}")).unwrap_or_default() + people(cell.status);
             let deleting = if cell.deleting { ", being deleted" } else { "" };
             format!("mission {}: {agent}{end}{deleting}", cell.number)
         }
     };
     let pods: Vec<_> = state.pods.iter().copied().map(pod).collect();
-    if pods.is_empty() { mission } else { format!("{mission} | {}", pods.join(", ")) }
+    let requests: Vec<_> = state.requests.iter().copied().map(request).collect();
+    let parts = [mission, pods.join(", "), requests.join(", ")];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" | ")
+}
+
+fn request(request: Request) -> String {
+    let answer = match request.answer {
+        None => "asked",
+        Some(Answer::Approve) => "approved",
+        Some(Answer::Deny) => "denied",
+    };
+    format!("{answer} about UID {}", request.pod)
 }
 
 fn pod(pod: Pod) -> String {
