@@ -135,8 +135,8 @@ async fn kubectl_shows_a_mission_in_one_line() {
     for name in ["missioncells", "mcell", "missioncell.lazarus-pit.io"] {
         let table = stage.kubectl(&["get", name]).unwrap();
         let lines: Vec<_> = table.lines().map(words).collect();
-        assert_eq!(lines[0], ["NAME", "READY", "REASON", "AGENTS", "REVIVED", "AGE"]);
-        assert_eq!(lines[1][..5], ["watch", "True", "AgentsAlive", "2/2", "0"]);
+        assert_eq!(lines[0], ["NAME", "READY", "REASON", "AGENTS", "REVIVED", "ASKS", "AGE"]);
+        assert_eq!(lines[1][..6], ["watch", "True", "AgentsAlive", "2/2", "0", "0"]);
     }
     let wide = stage.kubectl(&["get", "lazarus", "-o", "wide"]).unwrap();
     assert!(wide.contains("POLICY") && wide.contains("AgentPolicy/default"), "{wide}");
