@@ -79,10 +79,11 @@ func importedImages(output string) []importedImage {
 }
 
 // writeKubectl writes the lab's own kubectl: it knows one cluster, whatever
-// the caller's environment says, and writes nothing to the home folder.
+// the caller's environment says, and writes nothing to the home folder. Its
+// plugins know the same one.
 func writeKubectl(lab place.Lab) error {
-	script := fmt.Sprintf("#!/bin/sh\nexec env -u KUBECONFIG KUBERC=off KUBECACHEDIR=%s %s --kubeconfig=%s \"$@\"\n",
-		quote(lab.Path("kubectl-cache")), quote(filepath.Join(lab.Control, "kubectl")), quote(lab.Path("kubeconfig")))
+	script := fmt.Sprintf("#!/bin/sh\nexec env KUBECONFIG=%s KUBERC=off KUBECACHEDIR=%s %s \"$@\"\n",
+		quote(lab.Path("kubeconfig")), quote(lab.Path("kubectl-cache")), quote(filepath.Join(lab.Control, "kubectl")))
 	return place.WriteFile(lab.Path("kubectl"), []byte(script), 0o755)
 }
 
