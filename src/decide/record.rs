@@ -35,17 +35,19 @@ pub(super) fn plan(
     let recheck_at = looks.chain([ask_at, forget_at]).flatten().min();
     let plan = Plan { answers, recheck_at, ..Plan::default() };
     let acts = assessments.iter().any(|assessment| !assessment.actions.is_empty());
+    if !evidence && (acts || !asked.is_empty() || !forgotten.is_empty()) {
+        let actions = assessments.into_iter().flat_map(|assessment| assessment.actions);
+        return Plan { actions: actions.chain(asked).chain(forgotten).collect(), ..plan };
+    }
+    if status == *old {
+        return plan;
+    }
     let due = due(old, &status, &assessments, now);
-    let changed = status != *old;
-    if changed && due <= now && (evidence || !acts) {
+    if due <= now {
         let canaries = assessments.into_iter().flat_map(|assessment| assessment.canaries).collect();
         return Plan { status: Some(status), canaries, ..plan };
     }
-    let acting = assessments.into_iter().filter(|_| !evidence).flat_map(|assessment| assessment.actions);
-    let actions: Vec<_> = acting.chain(asked).chain(forgotten).collect();
-    let waits = changed && due > now && actions.is_empty();
-    let recheck_at = recheck_at.into_iter().chain(waits.then_some(due)).min();
-    Plan { actions, recheck_at, ..plan }
+    Plan { recheck_at: Some(recheck_at.map_or(due, |earlier| earlier.min(due))), ..plan }
 }
 
 /// When a changed status is to be written.

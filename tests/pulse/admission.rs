@@ -25,7 +25,10 @@ fn the_probe_waits_for_admission_and_the_first_report_follows_it() {
     assert_eq!(probe.try_wait().unwrap(), None);
     assert_eq!(code(sidecar.probe(&["--timeout", "1"])), Some(1));
     sidecar.until_listening();
-    assert_eq!(sidecar.agent("GET", "/health", ""), (200, r#"{"status":"ok","admitted":false,"lastBeatSeconds":null}"#.into()));
+    assert_eq!(
+        sidecar.agent("GET", "/health", ""),
+        (200, r#"{"status":"ok","admitted":false,"lastBeatSeconds":null,"holds":[]}"#.into())
+    );
 
     gateway.answer("/admission", 200, ADMITTED);
     assert_eq!(code(probe), Some(0));
