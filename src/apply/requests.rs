@@ -1,13 +1,12 @@
 //! RevivalRequests: the questions that the operator asks, and their end.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::Resource;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
 use super::objects::Applied;
-use crate::api::{MissionCell, RevivalRequest, RevivalRequestSpec, names};
+use crate::api::{RevivalRequest, RevivalRequestSpec, names};
 use crate::observe::Cell;
+use crate::render;
 use crate::report::metrics::{Kind, Verb};
 
 /// Asks: makes the request, unless it was made before.
@@ -15,21 +14,7 @@ use crate::report::metrics::{Kind, Verb};
 /// # Errors
 /// The write failed; whether it happened is seen by the next consistent read.
 pub(super) async fn ask(guarded: &Guarded, cell: &Cell, name: &str, spec: &RevivalRequestSpec) -> Result<Applied, WriteError> {
-    let metadata = ObjectMeta {
-        name: Some(name.into()),
-        namespace: Some(cell.namespace.clone()),
-        labels: Some([(names::CELL.to_owned(), cell.name.clone())].into()),
-        owner_references: Some(vec![OwnerReference {
-            api_version: MissionCell::api_version(&()).into(),
-            kind: MissionCell::kind(&()).into(),
-            name: cell.name.clone(),
-            uid: cell.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }]),
-        ..ObjectMeta::default()
-    };
-    let request = RevivalRequest { metadata, spec: spec.clone(), status: None };
+    let request = render::request(cell, name, spec);
     let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
     match guarded.write(Verb::Create, Kind::RevivalRequest, requests(guarded, cell).create(&parameters, &request)).await {
         Ok(_) => {

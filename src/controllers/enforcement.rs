@@ -1,7 +1,5 @@
 //! Whether the cluster checks who approves: while it doesn't, no approval counts.
 
-use std::sync::{Mutex, PoisonError};
-
 use futures::Stream;
 use futures::stream::unfold;
 use tokio::sync::watch;
@@ -11,7 +9,6 @@ const UNKNOWN: &str = "the operator has not looked at the admission policies yet
 /// What was last found.
 pub struct Enforcement {
     lack: watch::Sender<Option<String>>,
-    logged: Mutex<bool>,
 }
 
 impl Enforcement {
@@ -24,7 +21,7 @@ impl Enforcement {
     /// What the cluster lacks; `None`: nothing.
     #[must_use]
     pub fn of(lack: Option<String>) -> Self {
-        Self { lack: watch::Sender::new(lack), logged: Mutex::new(false) }
+        Self { lack: watch::Sender::new(lack) }
     }
 
     /// What the cluster lacks; `None`: nothing.
@@ -41,14 +38,13 @@ impl Enforcement {
 
     /// It was looked at.
     pub fn found(&self, lack: Option<String>) {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        match &lack {
-            Some(lack) if !*logged => tracing::warn!(lack, "no approval counts: the cluster does not check who approves"),
-            None if *logged => tracing::info!("approvals count again"),
-            Some(_) | None => {}
-        }
-        *logged = lack.is_some();
         self.lack.send_if_modified(|stored| {
+            let lacked = stored.as_deref().is_some_and(|stored| stored != UNKNOWN);
+            match &lack {
+                Some(lack) if !lacked => tracing::warn!(lack, "no approval counts: the cluster does not check who approves"),
+                None if lacked => tracing::info!("approvals count again"),
+                Some(_) | None => {}
+            }
             let changed = *stored != lack;
             *stored = lack;
             changed

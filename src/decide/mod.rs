@@ -25,6 +25,7 @@ pub use agent::Why;
 pub use heartbeat::{Expected, Judgement, Terms, cooldown_seconds, expected, judge};
 pub use part::role;
 pub use template::hash as template_hash;
+pub(crate) use template::sorted;
 
 /// What to do now, and when to look again.
 ///

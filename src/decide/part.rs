@@ -22,11 +22,17 @@ pub(super) fn player<'a>(agents: &'a [AgentStatus], agent: &'a AgentStatus) -> &
     takers(agents, agent).last().unwrap_or(agent)
 }
 
+/// Whether an agent has a part of its own.
+fn has_part(specs: &[AgentSpec], agent: &AgentStatus) -> bool {
+    specs.iter().any(|spec| spec.name == agent.name && !is_standby(spec))
+}
+
 /// The agents whose parts an agent has taken over, apart from those that come back and need theirs.
 pub(super) fn held<'a>(specs: &[AgentSpec], agents: &'a [AgentStatus], name: &str) -> Vec<&'a AgentStatus> {
     let is_held = |agent: &&AgentStatus| {
-        let has_part = specs.iter().any(|spec| spec.name == agent.name && !is_standby(spec));
-        has_part && agent.holder.is_some() && !is_to_return(agent) && player(agents, agent).name == name
+        // Few have given their part away, and this is asked about each agent in each decision.
+        let gave = agent.holder.is_some() && !is_to_return(agent);
+        gave && has_part(specs, agent) && player(agents, agent).name == name
     };
     agents.iter().filter(is_held).collect()
 }
@@ -34,8 +40,7 @@ pub(super) fn held<'a>(specs: &[AgentSpec], agents: &'a [AgentStatus], name: &st
 /// Whether a part went to this agent, also if another has it by now.
 pub(super) fn is_in_use(specs: &[AgentSpec], agents: &[AgentStatus], name: &str) -> bool {
     let leads_here = |original: &AgentStatus| {
-        let has_part = specs.iter().any(|spec| spec.name == original.name && !is_standby(spec));
-        has_part && !is_to_return(original) && takers(agents, original).any(|agent| agent.name == name)
+        has_part(specs, original) && !is_to_return(original) && takers(agents, original).any(|agent| agent.name == name)
     };
     agents.iter().any(leads_here)
 }

@@ -40,7 +40,8 @@ pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
     names::short_hash(&sorted(value).to_string(), 16)
 }
 
-fn sorted(value: Value) -> Value {
+/// The same value with the keys of its objects in order: the order of fields in this program is no part of it.
+pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(object) => {
             let mut fields: Vec<_> = object.into_iter().collect();

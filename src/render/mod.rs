@@ -2,6 +2,26 @@
 
 pub mod install;
 mod pod;
+mod request;
 mod sidecar;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+
+use crate::api::MissionCell;
+use crate::observe::Cell;
+
 pub use pod::pod;
+pub use request::request;
+
+/// The mission as the owner of what is made for it: it goes with the mission.
+fn owner(cell: &Cell) -> OwnerReference {
+    OwnerReference {
+        api_version: MissionCell::api_version(&()).into(),
+        kind: MissionCell::kind(&()).into(),
+        name: cell.name.clone(),
+        uid: cell.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}

@@ -7,12 +7,11 @@ use k8s_openapi::api::core::v1::{
     PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecretKeySelector, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::Resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::sidecar;
+use super::{owner, sidecar};
 use crate::api::quantity::Amount;
-use crate::api::{AgentSpec, ConfigFile, EnvSource, KeyRef, MissionCell, Port, Protocol, Resources, names};
+use crate::api::{AgentSpec, ConfigFile, EnvSource, KeyRef, Port, Protocol, Resources, names};
 use crate::decide::{role, template_hash};
 use crate::observe::Cell;
 
@@ -41,14 +40,7 @@ fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64) -> ObjectMeta {
         namespace: Some(cell.namespace.clone()),
         labels: Some(owned(labels)),
         annotations: Some(owned(annotations)),
-        owner_references: Some(vec![OwnerReference {
-            api_version: MissionCell::api_version(&()).into(),
-            kind: MissionCell::kind(&()).into(),
-            name: cell.name.clone(),
-            uid: cell.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }]),
+        owner_references: Some(vec![owner(cell)]),
         ..ObjectMeta::default()
     }
 }

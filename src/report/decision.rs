@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::{AgentSpec, MissionCellStatus};
-use crate::decide::{Plan, decide, template_hash};
+use crate::decide::{Plan, decide, sorted, template_hash};
 use crate::observe::{Cell, Container, Snapshot};
 
 /// A record holds a snapshot of at most this many bytes of JSON; of a larger one only the hash.
@@ -223,19 +223,6 @@ fn hash(text: &str) -> String {
         let _ = write!(hash, "{byte:02x}");
         hash
     })
-}
-
-// The order of fields in this program is no part of what is logged.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let mut fields: Vec<_> = object.into_iter().collect();
-            fields.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::Object(fields.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
-    }
 }
 
 /// The innermost places at which two values differ.

@@ -47,9 +47,9 @@ impl<'a> Look<'a> {
         let spared = |ruling: &Ruling| ruling.verdict == DecisionVerdict::Deny && old.reason != Some(Reason::Denied);
         old.ruling = old.ruling.clone().filter(|ruling| ruling.pod_uid != record.pod_uid || !spared(ruling));
         old.last_end = Some(record.clone());
-        let (pods, template) = (pods::Pods::of(self.snapshot, &old), self.template.clone());
         // What follows is only foreseen here: nobody is on the way yet.
-        let look = Look { old: &old, pods, template, brakes: &self.brakes.ahead(), ..*self };
+        let ahead = self.brakes.ahead();
+        let look = self.with(&old, &ahead);
         let after = look.after(&record, self.pods.committed);
         Assessment { evidence: true, actions: Vec::new(), incident: self.incident(&look, &record, log, pod), ..after }
     }

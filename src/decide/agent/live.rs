@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::pods::Pods;
 use super::verdict::Verdict;
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
@@ -76,8 +75,7 @@ impl<'a> Look<'a> {
             Verdict::Dead(end, canaries) => return Assessment { canaries, ..self.record_end(end, "", &pod.name) },
             Verdict::Approved(end, ruling) => {
                 let old = AgentStatus { ruling: Some(ruling), ..self.old.clone() };
-                let (pods, template) = (Pods::of(self.snapshot, &old), self.template.clone());
-                return Look { old: &old, pods, template, ..*self }.record_end(end, "", &pod.name);
+                return self.with(&old, self.brakes).record_end(end, "", &pod.name);
             }
             Verdict::Denied(ruling, shown) => {
                 let mut assessment = self.show(Assessment::of(self.old, self.now), pod, shown).urgent();

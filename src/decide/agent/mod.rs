@@ -86,6 +86,11 @@ pub(super) fn assess_all(
 }
 
 impl<'a> Look<'a> {
+    /// The same look with another record of the agent.
+    fn with<'b>(&'b self, old: &'b AgentStatus, brakes: &'b Brakes) -> Look<'b> {
+        Look { old, pods: Pods::of(self.snapshot, old), template: self.template.clone(), brakes, ..*self }
+    }
+
     fn assess(&self, turn: &mut live::Turn) -> Assessment {
         let mut assessment = self.rules(turn);
         // A stray is removed whatever else is to be done about the agent.

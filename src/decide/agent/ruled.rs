@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Assessment, Look, pods};
+use super::{Assessment, Look};
 use crate::api::conditions::Reason;
 use crate::api::{AgentStatus, DecisionVerdict, LastEnd, OnTimeout, RequestIncident, Revive, Ruling};
 use crate::decide::policy;
@@ -29,9 +29,9 @@ impl Look<'_> {
                 Standing::Approved { option, by } => (DecisionVerdict::Approve, Some(option.to_string()), by),
                 Standing::Denied { by } => (DecisionVerdict::Deny, None, by),
             };
-            let at_last_never = by == TIMEOUT && policy::revive(policy, self.spec) == Revive::Never;
             // The policy became stricter while nobody decided.
-            let refused = at_last_never && verdict == DecisionVerdict::Approve;
+            let strict = || policy::revive(policy, self.spec) == Revive::Never;
+            let refused = by == TIMEOUT && verdict == DecisionVerdict::Approve && strict();
             let at = to_time(self.now);
             let request = request.name.clone();
             (!refused).then(|| Ruling { request, pod_uid: pod_uid.into(), verdict, option, by, at })
@@ -47,9 +47,7 @@ impl Look<'_> {
     /// Writes down what was decided about an end that is recorded.
     pub(super) fn adopt(&self, ruling: Ruling, end: &LastEnd, pod: Option<&Pod>) -> Assessment {
         let old = AgentStatus { ruling: Some(ruling), ..self.old.clone() };
-        let (pods, template) = (pods::Pods::of(self.snapshot, &old), self.template.clone());
-        let look = Look { old: &old, pods, template, brakes: &self.brakes.ahead(), ..*self };
-        let after = look.after(end, pod);
+        let after = self.with(&old, &self.brakes.ahead()).after(end, pod);
         Assessment { evidence: true, actions: Vec::new(), ..after }
     }
 

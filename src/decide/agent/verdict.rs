@@ -115,14 +115,8 @@ impl Look<'_> {
         };
         let denied =
             |by: &str| known(AgentState::Dead, Reason::Denied, rule(cause.as_str()), format!("{evidence}; denied by {by}"));
-        match (self.new_ruling(&pod.uid), self.ruling()) {
-            (Some(ruling), _) if ruling.verdict == DecisionVerdict::Approve => return Verdict::Approved(end, ruling),
-            (Some(ruling), _) => {
-                let shown = denied(&ruling.by);
-                return Verdict::Denied(ruling, shown);
-            }
-            (None, Some(ruling)) if ruling.verdict == DecisionVerdict::Deny => return Verdict::Shown(denied(&ruling.by)),
-            (None, _) => {}
+        if let Some(verdict) = self.by_people(&end, denied) {
+            return verdict;
         }
         let exhausted = deaths >= policy.restart.max_attempts;
         let ask = || held(AgentState::Dead, Reason::AwaitingApproval, "a person decides");
@@ -162,7 +156,7 @@ impl Look<'_> {
             let recheck_at = Some(self.now + TimeDelta::seconds(patience - i64::from(age)));
             return Verdict::Shown(Shown { recheck_at, ..link_lost(evidence) });
         }
-        let ended = || LastEnd {
+        let end = LastEnd {
             pod_uid: pod.uid.clone(),
             outcome: Outcome::Died,
             cause: Reason::LinkLost.as_str().into(),
@@ -171,11 +165,22 @@ impl Look<'_> {
             at: to_time(self.now),
             template: pod.template.clone(),
         };
-        match (self.new_ruling(&pod.uid), self.ruling()) {
-            (Some(ruling), _) if ruling.verdict == DecisionVerdict::Approve => Verdict::Approved(ended(), ruling),
-            (Some(ruling), _) => Verdict::Denied(ruling, link_lost(evidence)),
-            (None, Some(ruling)) if ruling.verdict == DecisionVerdict::Deny => Verdict::Shown(link_lost(evidence)),
-            (None, _) => Verdict::Shown(known(AgentState::Alive, Reason::AwaitingApproval, "LinkLost", evidence)),
+        self.by_people(&end, |_| link_lost(evidence.clone()))
+            .unwrap_or_else(|| Verdict::Shown(known(AgentState::Alive, Reason::AwaitingApproval, "LinkLost", evidence)))
+    }
+
+    /// What people decided about an agent whose process runs: its end, or that it is shown as `denied` by somebody.
+    fn by_people(&self, end: &LastEnd, denied: impl FnOnce(&str) -> Shown) -> Option<Verdict> {
+        match (self.new_ruling(&end.pod_uid), self.ruling()) {
+            (Some(ruling), _) => Some(match ruling.verdict {
+                DecisionVerdict::Approve => Verdict::Approved(end.clone(), ruling),
+                DecisionVerdict::Deny => {
+                    let shown = denied(&ruling.by);
+                    Verdict::Denied(ruling, shown)
+                }
+            }),
+            (None, Some(ruling)) if ruling.verdict == DecisionVerdict::Deny => Some(Verdict::Shown(denied(&ruling.by))),
+            (None, _) => None,
         }
     }
 

@@ -24,9 +24,8 @@ pub(in crate::decide) fn answers(snapshot: &Snapshot, policy: Option<&EffectiveP
     let answer = |request: &Request| {
         let status = status(request, &findings(snapshot, policy, request, now), now);
         let Request { name, uid, version, created: _, spec: _, status: stored } = request;
-        let answer =
-            || Answer { request: name.clone(), uid: uid.clone(), version: version.clone(), status: Box::new(status.clone()) };
-        (*stored != status).then(answer)
+        let changed = *stored != status;
+        changed.then(|| Answer { request: name.clone(), uid: uid.clone(), version: version.clone(), status: Box::new(status) })
     };
     open.filter_map(answer).collect()
 }
