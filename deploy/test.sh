@@ -80,8 +80,10 @@ part() {
 	fi
 	printf 'FAIL  %-16s %5d passed, %d failed   %s\n' "$name" "$one_passed" "$one_failed" "$(time_of $((SECONDS - began)))"
 	printf '      all of it: %s\n' "$log"
-	{ grep -nE '^(error|---- .* stdout|--- FAIL|thread .* panicked|not within)' "$log" || true; } | head -30 | sed 's/^/      /'
-	tail -n 30 "$log" | sed 's/^/      | /'
+	# What is said first says most; the line after a panic tells what was found.
+	{ grep -nE -A 2 '^(error|---- .* stdout|--- FAIL|thread .* panicked|not within)' "$log" || true; } \
+		| head -40 | cut -c1-400 | sed 's/^/      /'
+	tail -n 30 "$log" | cut -c1-400 | sed 's/^/      | /'
 	return 1
 }
 

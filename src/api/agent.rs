@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::agent_policy::Revive;
+use super::external::External;
 use super::quantity::Amount;
 
 /// One agent: what runs, and how it is treated.
@@ -15,6 +16,22 @@ use super::quantity::Amount;
 #[x_kube(validation = (
     "!has(self.substitutes) || self.substitutes.all(name, name != self.name && self.substitutes.exists_one(other, other == name))",
     "`substitutes` must name other agents, each once"
+))]
+#[x_kube(validation = (
+    "has(self.external) != has(self.image)",
+    "set `image`, or `external: {}` for an agent that runs elsewhere"
+))]
+#[x_kube(validation = (
+    "!has(self.external) || !(has(self.command) || has(self.args) || has(self.workingDir) || has(self.env) || has(self.configFiles) || has(self.resources) || has(self.ports) || has(self.terminationGracePeriodSeconds) || has(self.runtimeClassName) || has(self.standby))",
+    "an agent with `external` runs elsewhere: remove what says how a pod of it is made, and `standby`"
+))]
+#[x_kube(validation = (
+    "!has(self.external) || !has(self.completion) || self.completion == 'Service'",
+    "an agent with `external` has no exit code: its `completion` can only be Service"
+))]
+#[x_kube(validation = (
+    "!has(self.external) || !has(self.heartbeat) || !has(self.heartbeat.source) || self.heartbeat.source == 'Self'",
+    "an agent with `external` has no sidecar: its `heartbeat.source` can only be Self"
 ))]
 #[x_kube(validation = Rule::new(
     "(has(self.standby) && self.standby) == (has(oldSelf.standby) && oldSelf.standby)"
@@ -27,9 +44,16 @@ pub struct AgentSpec {
     /// mission, `Read` reads and reports, `Audit` checks the others' work. Absent: `Write`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// Container image of the agent. Name it by digest to be sure that a revived agent is the same program.
+    /// Container image of the agent. Name it by digest to be sure that a revived agent is the same program. Each agent has
+    /// either this or `external`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^\S+$"))]
     pub image: String,
+    /// The agent runs elsewhere, outside the cluster perhaps, and only reports, with a token of `kubectl lazarus token`. It
+    /// can't be restarted: what the policy says of a death without attempts left is done at once. Once another has taken over
+    /// its part, or a newer incarnation was approved, its reports are refused; it is not stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// Program to run instead of the image's entry point; not run in a shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(max = 4096)))]

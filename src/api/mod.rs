@@ -5,6 +5,7 @@ mod agent_policy;
 pub mod beat;
 pub mod conditions;
 mod effective;
+pub mod external;
 mod mission_cell;
 pub mod names;
 pub mod quantity;
@@ -20,6 +21,7 @@ pub use agent_policy::{
     AgentPolicy, AgentPolicySpec, Approval, Disruption, Heartbeat, OnExhausted, OnTimeout, Restart, Revive, Storm, Substitution,
 };
 pub use effective::{EffectiveApproval, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm};
+pub use external::External;
 pub use mission_cell::{MissionCell, MissionCellSpec, ObjectName};
 pub use revival_request::{
     CellReference, Decision, DecisionVerdict, RequestIncident, RequestOption, RequestSummary, RequestVerb, RevivalRequest,

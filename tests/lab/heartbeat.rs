@@ -5,7 +5,7 @@ use lazarus::api::conditions::ConditionType::Ready;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{AgentState, Heartbeat, Source, names};
 
-use super::support::beats::{asked, course, impatient, never_was, post, posting, seen_well, signal, watched, went};
+use super::support::beats::{asked, impatient, never_was, post, posting, seen_well, signal, watched, went};
 use super::support::stage::CELL;
 use super::support::{Stage, agent, lab, mission};
 
@@ -37,9 +37,6 @@ async fn who_hangs_is_stale_then_dead_then_revived_and_nobody_else() {
             let end = agent.last_end.unwrap();
             assert_eq!((end.cause.as_str(), end.exit_code), ("Hung", None));
         });
-        let course = course(&stage, CELL, name);
-        let dead = course.iter().position(|state| state.starts_with("Dead")).unwrap();
-        assert!(course[dead - 1].starts_with("Stale/Stale"), "{course:#?}");
     }
     // Of an agent with no source only the end of its process counts, and this one hung before the others.
     assert!(stage.look(|mission| mission.alive("scribe", 1)));
@@ -90,7 +87,7 @@ async fn who_is_busy_is_left_alone_but_not_for_ever() {
     assert!(stage.look(|mission| mission.is_in("scout", AgentState::Alive, Reason::Busy)));
     never_was(&stage, CELL, "scout", "Stale");
 
-    let shorter = Heartbeat { max_busy_seconds: Some(9), ..impatient().heartbeat.unwrap() };
+    let shorter = Heartbeat { max_busy_seconds: Some(16), ..impatient().heartbeat.unwrap() };
     stage.policy("default", lazarus::api::AgentPolicySpec { heartbeat: Some(shorter), ..impatient() }).await;
     stage.until("nobody may be busy for so long", |mission| mission.alive("scout", 2)).await;
     went(&stage, CELL, "scout", &["Alive", "Alive/Busy #1", "Dead/Hung #1", "Alive"]);

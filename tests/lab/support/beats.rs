@@ -11,12 +11,13 @@ use super::mission::{agent_that, quick};
 use super::stage::soon;
 use super::{Stage, lab};
 
-/// A policy that takes an agent for dead within seconds.
+/// A policy that takes an agent for dead within seconds, but not so soon that a report that comes late on a busy machine
+/// hides that it was stale before.
 pub fn impatient() -> AgentPolicySpec {
     let heartbeat = Heartbeat {
         interval_seconds: Some(1),
         stale_after_seconds: Some(3),
-        dead_after_seconds: Some(8),
+        dead_after_seconds: Some(15),
         startup_grace_seconds: Some(10),
         ..Heartbeat::default()
     };

@@ -17,10 +17,12 @@ pub fn print(namespace: &str, history: &[String]) {
     show("events", &["get", "events", "-n", namespace, "--sort-by=.lastTimestamp"]);
     let selector = format!("--selector={}", operator::SELECTOR);
     show("operator", &["get", "pods", "-n", operator::NAMESPACE, &selector, "-o", "wide"]);
-    let logs = lab::kubectl(&["logs", "-n", operator::NAMESPACE, &selector, "--prefix", "--tail=400"], "");
+    let logs = lab::kubectl(&["logs", "-n", operator::NAMESPACE, &selector, "--prefix", "--tail=2000"], "");
     let logs = logs.unwrap_or_else(|complaint| complaint);
-    let about: Vec<_> = logs.lines().filter(|line| line.contains(namespace) || line.contains("ERROR")).collect();
-    println!("--- the operator's log about it (of its last 400 lines)");
+    // A decision says what the status above says, on one line of kilobytes.
+    let told = |line: &&str| (line.contains(namespace) || line.contains("ERROR")) && !line.contains(r#"{"kind":"Decision""#);
+    let about: Vec<_> = logs.lines().filter(told).collect();
+    println!("--- the operator's log about it, without its decisions");
     for line in about.iter().skip(about.len().saturating_sub(60)) {
         println!("{line}");
     }
