@@ -105,7 +105,7 @@ pub struct AgentSpec {
     pub revive: Option<Revive>,
     /// What exit code 0 means, and whether the mission needs the agent. `Required`: done, and the mission succeeds when all
     /// such agents are done. `Optional`: done, but the mission goes on without it. `Service`: runs as long as the mission
-    /// does, so any exit is a death. Absent: `Required`.
+    /// does, so any exit is a death. Absent: `Required`, and `Service` for an agent with `external`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
     /// Agents of this mission that may take over this one's part when it can't be brought back, the best first. Comes before
@@ -116,6 +116,14 @@ pub struct AgentSpec {
     /// Whether the agent is started only when it takes over the part of another one. Absent: it isn't a standby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standby: Option<bool>,
+}
+
+impl AgentSpec {
+    /// What the agent's exit code 0 means; one that runs elsewhere has none, so it is a service.
+    #[must_use]
+    pub fn completion(&self) -> Completion {
+        if self.external.is_some() { Completion::Service } else { self.completion.unwrap_or_default() }
+    }
 }
 
 /// How an agent is seen to be well, and when it is taken for dead.

@@ -56,12 +56,14 @@ pub struct AgentStatus {
     /// The state in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Number of the current incarnation, from 1, part of the pod's name; 0 before the first.
+    /// Number of the current incarnation, from 1, part of the pod's name, or of the token's audience where the agent runs
+    /// elsewhere; 0 before the first.
     pub attempt: i64,
-    /// Pod of the current incarnation.
+    /// Pod of the current incarnation. An agent that runs elsewhere has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,
-    /// UID of that pod. Only the pod with this UID is the agent: any other one of the same agent is removed.
+    /// UID of that pod. Only the pod with this UID is the agent: any other one of the same agent is removed. Where there is no
+    /// pod it stands for the incarnation: only reports with a token that is made for it are taken.
     #[serde(default, rename = "podUID", skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
     /// Hash of the fields of the spec that the pod was made from.
@@ -102,6 +104,14 @@ pub struct AgentStatus {
     /// The rule that decided this state, and its evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+}
+
+impl AgentStatus {
+    /// Whether the current incarnation runs elsewhere, not in a pod.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.pod_uid.is_some() && self.pod_name.is_none()
+    }
 }
 
 /// Where an agent is in its life.
@@ -172,7 +182,7 @@ pub struct LastEnd {
 
 impl LastEnd {
     /// The operator's own verdicts on agents whose process still ran.
-    pub const VERDICTS: [Reason; 4] = [Reason::Hung, Reason::NeverBeat, Reason::Stalled, Reason::LinkLost];
+    pub const VERDICTS: [Reason; 5] = [Reason::Hung, Reason::NeverBeat, Reason::Stalled, Reason::LinkLost, Reason::Silent];
 
     /// Whether nobody wanted it: a death or a disruption.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Carries out the actions of a plan. It has no choices left: each action is one write.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
@@ -32,6 +32,7 @@ pub enum Applied {
 pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, pulse_image: &str) -> Result<Applied, WriteError> {
     match action {
         Action::Create { agent, attempt } => create(guarded, cell, agent, *attempt, pulse_image).await,
+        Action::Account { agent } => make_account(guarded, cell, agent).await,
         Action::Delete { pod, uid, why } => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
             delete(guarded, cell, pod, uid).await
@@ -60,6 +61,24 @@ async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64, pulse
                 message: format!("there is a pod {name} already that is not this agent's"),
             })
         }
+        Err(error) => match error.refused().or_else(|| error.failed()) {
+            Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
+            None => Err(error),
+        },
+    }
+}
+
+async fn make_account(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<Applied, WriteError> {
+    let account = render::account(cell);
+    let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
+    let accounts: Api<ServiceAccount> = Api::namespaced(guarded.reader().clone(), &cell.namespace);
+    match guarded.write(Verb::Create, Kind::ServiceAccount, accounts.create(&parameters, &account)).await {
+        Ok(_) => {
+            tracing::info!(namespace = cell.namespace, cell = cell.name, account = account.metadata.name, "made service account");
+            Ok(Applied::Done)
+        }
+        // An earlier try made it, or a person did.
+        Err(error) if error.already_exists() => Ok(Applied::Done),
         Err(error) => match error.refused().or_else(|| error.failed()) {
             Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
             None => Err(error),

@@ -235,6 +235,7 @@ fn told(simulated: &Simulated, snapshot: &Snapshot, plan: &Plan) -> String {
     for action in actions {
         let line = match action {
             Action::Create { agent, attempt } => format!("create the pod of {agent}, incarnation {attempt}"),
+            Action::Account { agent } => format!("make the service account that {agent} reports with from elsewhere"),
             Action::Delete { pod, uid: _, why } => format!("delete pod {pod} ({why:?})"),
             Action::Ask { name, spec } => {
                 let agents: Vec<_> = spec.incidents.iter().map(|incident| incident.agent.as_str()).collect();

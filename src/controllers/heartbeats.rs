@@ -32,6 +32,7 @@ struct Mission {
 struct Agent {
     uid: Uid,
     terms: Terms,
+    elsewhere: bool,
     /// What the mission was last woken for.
     judged: Judgement,
 }
@@ -51,13 +52,13 @@ impl Heartbeats {
         let mut ledger = self.ledger();
         let old = missions.remove(&cell.uid).map(|mission| mission.agents).unwrap_or_default();
         let mut agents = Vec::with_capacity(expected.len());
-        for Expected { uid, terms, running, holds } in expected {
+        for Expected { uid, terms, running, holds, elsewhere } in expected {
             // A pod whose UID is not one can't have a token that says so.
             let Some(uid) = Uid::read(uid) else { continue };
             ledger.enter(uid, u32::try_from(terms.heartbeat.interval_seconds).unwrap_or(15), *running, now);
             ledger.hold(uid, holds);
             let judged = old.iter().find(|agent| agent.uid == uid).map_or(Judgement::Unknown, |agent| agent.judged);
-            agents.push(Agent { uid, terms: *terms, judged });
+            agents.push(Agent { uid, terms: *terms, elsewhere: *elsewhere, judged });
         }
         for gone in old.iter().filter(|agent| !agents.iter().any(|kept| kept.uid == agent.uid)) {
             ledger.leave(gone.uid);

@@ -211,7 +211,7 @@ impl Context {
     async fn carry_out(&self, snapshot: &Snapshot, version: &str, plan: Plan) -> Result<(), Failure> {
         let cell = &snapshot.cell;
         let mut failure = None;
-        let creates = plan.actions.iter().any(|action| matches!(action, Action::Create { .. }));
+        let creates = plan.actions.iter().any(|action| matches!(action, Action::Create { .. } | Action::Account { .. }));
         if let Some(gateway) = self.gateway.as_ref().filter(|_| creates)
             && let Err(error) = gateway.ensure_published(&cell.namespace).await
         {
@@ -238,7 +238,9 @@ impl Context {
                     );
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
-                (Ok(Applied::Done), Action::Create { agent, .. }) => self.memory.accepted(&cell.uid, agent),
+                (Ok(Applied::Done), Action::Create { agent, .. } | Action::Account { agent }) => {
+                    self.memory.accepted(&cell.uid, agent)
+                }
                 (Ok(Applied::Done), Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. }) => {}
                 // One agent's trouble must not keep the others from what is due to them.
                 (Err(error), _) => failure = failure.or(Some(error)),

@@ -117,6 +117,8 @@ pub struct Expected {
     pub running: bool,
     /// Agents whose parts it has taken over.
     pub holds: Vec<String>,
+    /// Whether it runs elsewhere, so that no sidecar and no kubelet speaks for it.
+    pub elsewhere: bool,
 }
 
 /// How long a death in the mission's neighbourhood counts, in seconds.
@@ -137,6 +139,10 @@ pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
     let one = |spec: &AgentSpec| {
         let status = cell.status.agents.iter().find(|status| status.name == spec.name)?;
         let ended = status.last_end.as_ref().is_some_and(|end| Some(&end.pod_uid) == status.pod_uid.as_ref());
+        if let Some(uid) = status.pod_uid.clone().filter(|_| status.is_elsewhere()) {
+            let terms = Terms { heartbeat: policy::heartbeat(&policy, spec), sidecar_restarted: false };
+            return (!ended).then(|| Expected { uid, terms, running: true, holds: status.holds.clone(), elsewhere: true });
+        }
         let pod = snapshot.pods.iter().find(|pod| Some(&pod.uid) == status.pod_uid.as_ref())?;
         let may_run = !ended && pod.may_run() && pod.deletion_requested.is_none() && pod.owner.as_deref() == Some(&cell.uid);
         let running = matches!(pod.container, Container::Running(_));
@@ -145,6 +151,7 @@ pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
             terms: Terms::of(&policy, spec, pod),
             running,
             holds: status.holds.clone(),
+            elsewhere: false,
         })
     };
     cell.spec.agents.iter().filter_map(one).collect()

@@ -36,7 +36,7 @@ fn finding(r#type: ConditionType, status: &'static str, reason: Reason, message:
 
 /// Success is when there is a required agent and each of them is done.
 fn is_over(spec: &[AgentSpec], agents: &[AgentStatus]) -> bool {
-    let required = |agent: &&AgentSpec| agent.completion.unwrap_or_default() == Completion::Required && !is_standby(agent);
+    let required = |agent: &&AgentSpec| agent.completion() == Completion::Required && !is_standby(agent);
     let mut required = spec.iter().filter(required).peekable();
     let done = |name: &str| {
         // Who has taken over the part does the work.
@@ -104,7 +104,7 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
         let idle = player.state == AgentState::Standby && !substituted && player.holds.is_empty();
         idle || matches!(player.state, AgentState::Alive | AgentState::Done)
     };
-    let needed = |spec: &&AgentSpec| spec.completion.unwrap_or_default() != Completion::Optional;
+    let needed = |spec: &&AgentSpec| spec.completion() != Completion::Optional;
     let down: Vec<_> = cell.spec.agents.iter().filter(needed).filter_map(status).filter(|agent| !is_well(agent)).collect();
     let optional: Vec<_> =
         cell.spec.agents.iter().filter(|spec| !needed(spec)).filter_map(status).filter(|agent| !is_well(agent)).collect();

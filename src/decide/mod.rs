@@ -55,6 +55,11 @@ pub enum Action {
         /// Number of the incarnation.
         attempt: i64,
     },
+    /// Make the ServiceAccount that the mission's agents elsewhere report with.
+    Account {
+        /// The first agent that needs it.
+        agent: String,
+    },
     /// Delete a pod, if it still has this UID.
     Delete {
         /// Name of the pod.

@@ -73,7 +73,7 @@ pub fn role(cell: &Cell, spec: &AgentSpec) -> Role {
 
 /// What an agent's exit code 0 means: a standby's what it would of the agent whose part it has taken over.
 pub(super) fn completion(cell: &Cell, spec: &AgentSpec) -> Completion {
-    played(cell, spec).completion.unwrap_or_default()
+    played(cell, spec).completion()
 }
 
 fn played<'a>(cell: &'a Cell, spec: &'a AgentSpec) -> &'a AgentSpec {

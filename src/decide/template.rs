@@ -21,6 +21,10 @@ pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         node_selector: Option<&'a std::collections::BTreeMap<String, String>>,
     }
+    // Nothing is made for an agent elsewhere: no change of its spec is one for whoever runs it.
+    if agent.external.is_some() {
+        return names::short_hash("external", 16);
+    }
     // How a death is treated is no part of the pod.
     let heartbeat = agent.heartbeat.as_ref().filter(|heartbeat| heartbeat.source.unwrap_or_default() != Source::Process);
     let heartbeat = heartbeat.map(|heartbeat| AgentHeartbeat {

@@ -260,6 +260,7 @@ impl Ledger {
             unchanged: entry.progress.map(|_| now.saturating_sub(entry.progressed)),
             busy: entry.busy.map(|busy| busy.saturating_sub(age)),
             running: entry.running.map_or(0, |running| now.saturating_sub(running)),
+            witnessed: 0,
         })
     }
 

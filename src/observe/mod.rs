@@ -10,5 +10,5 @@ mod unrest;
 
 pub use pulse::{Asked, Obstacle, Pulse};
 pub use reader::{Error, Known, Reader, Stores};
-pub use snapshot::{Cell, Container, Node, Pod, PolicySource, Refusal, Request, Sidecar, Snapshot};
+pub use snapshot::{Account, Cell, Container, Node, Pod, PolicySource, Refusal, Request, Sidecar, Snapshot};
 pub use unrest::{Neighbour, Scope, Unrest, scopes, unrest};

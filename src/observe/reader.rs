@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, ListParams};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -11,10 +12,10 @@ use kube::{Client, ResourceExt};
 
 use super::node::SlimNode;
 use super::pod::SlimPod;
-use super::snapshot::{Cell, Node, PolicySource, Refusal, Request, Snapshot};
+use super::snapshot::{Account, Cell, Node, PolicySource, Refusal, Request, Snapshot};
 use super::{Obstacle, Pulse};
 use crate::api::conditions::Reason;
-use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, RevivalRequest, names};
+use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, RevivalRequest, external, names};
 use crate::runtime::time::from_time;
 
 /// The caches that the watches fill.
@@ -145,8 +146,27 @@ impl Reader {
         let pods =
             Api::<SlimPod>::namespaced(self.client.clone(), &namespace).list(&selector).await.map_err(failed("the pods"))?;
         let requests = self.requests(&current).await.map_err(failed("the RevivalRequests"))?;
+        let account = self.account(&current).await.map_err(failed("the ServiceAccount"))?;
         let version = current.resource_version().unwrap_or_default();
-        Ok(Some((self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), requests, known), version)))
+        let snapshot = self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), requests, known);
+        Ok(Some((Snapshot { account, ..snapshot }, version)))
+    }
+
+    async fn account(&self, cell: &MissionCell) -> Result<Option<Account>, kube::Error> {
+        if cell.spec.agents.iter().all(|agent| agent.external.is_none()) {
+            return Ok(None);
+        }
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), &cell.namespace().unwrap_or_default());
+        let Some(found) = accounts.get_metadata_opt(&external::account(&cell.name_any())).await? else {
+            return Ok(Some(Account::Missing));
+        };
+        // One that a person made serves as well: what counts is whom the token is made for.
+        let other = found
+            .owner_references()
+            .iter()
+            .any(|owner| owner.controller == Some(true) && Some(&owner.uid) != cell.uid().as_ref());
+        let ending = other || found.metadata.deletion_timestamp.is_some();
+        Ok(Some(if ending { Account::Ending } else { Account::Present }))
     }
 
     fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, mut requests: Vec<Request>, known: Known) -> Snapshot {
@@ -165,7 +185,8 @@ impl Reader {
         let nodes = self.nodes(&pods);
         let Known { refusals, pulses, obstacle, unenforced } = known;
         let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
-        Snapshot { cell, policy, defaults, pods, nodes, pulses, obstacle, refusals, unrest, requests, unenforced }
+        let account = None;
+        Snapshot { cell, policy, defaults, pods, nodes, pulses, obstacle, account, refusals, unrest, requests, unenforced }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.

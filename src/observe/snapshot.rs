@@ -26,6 +26,9 @@ pub struct Snapshot {
     /// What keeps the mission's sidecars from being admitted, as far as the operator knows.
     #[serde(default)]
     pub obstacle: Option<Obstacle>,
+    /// The ServiceAccount that the mission's agents elsewhere report with; `None`: not looked for.
+    #[serde(default)]
+    pub account: Option<Account>,
     /// Agents whose pod the API server refused lately.
     pub refusals: BTreeMap<String, Refusal>,
     /// What the mission's agents share with others, and how many are in trouble there.
@@ -142,6 +145,17 @@ pub struct Node {
     pub not_ready: Option<DateTime<Utc>>,
     /// Whether a person declared it out of service: nothing runs there any more.
     pub out_of_service: bool,
+}
+
+/// A ServiceAccount of a certain name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Account {
+    /// There is none.
+    Missing,
+    /// It belongs to an earlier mission of the same name, and goes with it.
+    Ending,
+    /// It is there.
+    Present,
 }
 
 /// State of the agent's container.

@@ -95,7 +95,8 @@ pub fn unrest<'a>(
 
 /// What an agent shares with others.
 pub fn scopes(mission: &Neighbour<'_>, agent: &AgentStatus) -> Vec<Scope> {
-    let image = mission.spec.agents.iter().find(|spec| spec.name == agent.name).map(|spec| Scope::Image(spec.image.clone()));
+    let spec = mission.spec.agents.iter().find(|spec| spec.name == agent.name && spec.external.is_none());
+    let image = spec.map(|spec| Scope::Image(spec.image.clone()));
     let node = agent.node.clone().map(Scope::Node);
     let places = [Scope::Namespace(mission.namespace.to_owned()), Scope::Fleet];
     node.into_iter().chain(image).chain(places).collect()

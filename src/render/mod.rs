@@ -1,5 +1,6 @@
 //! From decisions to objects: pure functions that can't fail, without a client and without a clock.
 
+mod account;
 pub mod install;
 mod pod;
 mod request;
@@ -11,6 +12,7 @@ use kube::Resource;
 use crate::api::MissionCell;
 use crate::observe::Cell;
 
+pub use account::account;
 pub use pod::pod;
 pub use request::request;
 

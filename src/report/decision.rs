@@ -177,8 +177,8 @@ fn plan_without_text(cell: &Cell, plan: &Plan) -> Plan {
 
 /// The fields that decisions look at.
 fn bare_spec(spec: &AgentSpec) -> AgentSpec {
-    let AgentSpec { name, role, image, heartbeat, revive, completion, substitutes, standby, .. } = spec.clone();
-    AgentSpec { name, role, image, heartbeat, revive, completion, substitutes, standby, ..AgentSpec::default() }
+    let AgentSpec { name, role, image, external, heartbeat, revive, completion, substitutes, standby, .. } = spec.clone();
+    AgentSpec { name, role, image, external, heartbeat, revive, completion, substitutes, standby, ..AgentSpec::default() }
 }
 
 /// For each agent the hash of its template, and that of what is left of it. Where one is what the other was before, both

@@ -105,6 +105,8 @@ labels! {
         RevivalRequest = "RevivalRequest",
         /// An agent's incarnation.
         Pod = "Pod",
+        /// What agents elsewhere report with.
+        ServiceAccount = "ServiceAccount",
         /// A Kubernetes Event.
         Event = "Event",
         /// The gateway's certificate authority.

@@ -36,6 +36,7 @@ fn snapshot() -> Snapshot {
         nodes: std::collections::BTreeMap::new(),
         pulses: std::collections::BTreeMap::new(),
         obstacle: None,
+        account: None,
         refusals: std::collections::BTreeMap::new(),
         unrest: Vec::new(),
         requests: Vec::new(),

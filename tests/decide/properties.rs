@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{
-    AgentPolicySpec, AgentSpec, AgentState, Completion, DecisionVerdict, MissionCell, MissionCellSpec, OnExhausted, Outcome,
-    Restart, Revive,
+    AgentPolicySpec, AgentSpec, AgentState, Completion, DecisionVerdict, External, MissionCell, MissionCellSpec, OnExhausted,
+    Outcome, Restart, Revive,
 };
 use lazarus::decide::Action;
+use lazarus::observe::Pulse;
 use proptest::prelude::*;
 
 use super::world::{World, policy};
@@ -32,6 +33,8 @@ enum Event {
     Decide(bool, Option<&'static str>),
     /// A person orders an agent back.
     Order(usize),
+    /// An agent elsewhere reported this many seconds ago.
+    Heard(usize, u32),
     /// Records are gone, or the cluster stops checking who approves, or checks again.
     Forget,
     Enforced(bool),
@@ -52,7 +55,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => agent.clone().prop_map(Event::Delete),
         1 => agent.clone().prop_map(Event::Disrupt),
         1 => agent.clone().prop_map(Event::Vanish),
-        2 => (agent.clone(), 0_u8..3).prop_map(|(agent, version)| Event::Edit(agent, version)),
+        2 => (agent.clone(), 0_u8..=ELSEWHERE).prop_map(|(agent, version)| Event::Edit(agent, version)),
         1 => agent.clone().prop_map(Event::Remove),
         1 => agent.clone().prop_map(Event::Ghost),
         1 => agent.prop_map(Event::Add),
@@ -61,6 +64,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         4 => (any::<bool>(), prop_oneof![Just(None), Just(Some("Substitute/reserve")), Just(Some("Substitute/relay"))])
             .prop_map(|(approve, option)| Event::Decide(approve, option)),
         2 => (0..AGENTS.len()).prop_map(Event::Order),
+        4 => (0..AGENTS.len(), prop_oneof![Just(0), Just(100), Just(400)]).prop_map(|(agent, age)| Event::Heard(agent, age)),
         1 => Just(Event::Forget),
         1 => any::<bool>().prop_map(Event::Enforced),
         6 => (1_i64..700).prop_map(Event::Wait),
@@ -69,16 +73,21 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 1..50)
 }
 
+/// In this version of its spec an agent runs elsewhere.
+const ELSEWHERE: u8 = 3;
+
 fn spec(name: &str, version: u8) -> AgentSpec {
     let completion = match name {
         "scout" => Completion::Required,
         "relay" => Completion::Service,
         _ => Completion::Optional,
     };
+    let elsewhere = version == ELSEWHERE && name != "reserve";
     AgentSpec {
         name: name.into(),
-        image: format!("image:{version}"),
-        completion: Some(completion),
+        image: if elsewhere { String::new() } else { format!("image:{version}") },
+        external: elsewhere.then_some(External {}),
+        completion: Some(completion).filter(|_| !elsewhere),
         standby: (name == "reserve").then_some(true),
         // Only the scout's part can go to the reserve.
         substitutes: (name == "scout").then(|| vec!["reserve".into(), "relay".into()]),
@@ -164,6 +173,7 @@ fn happen(world: &mut World, event: &Event) -> usize {
             let verdict = if approve { DecisionVerdict::Approve } else { DecisionVerdict::Deny };
             world.decide("alice", verdict, option.filter(|_| approve));
         }
+        Event::Heard(agent, age) => hear(world, AGENTS[agent], age),
         Event::Order(agent) => world.order("bob", "Revive", AGENTS[agent]),
         Event::Forget => world.requests.clear(),
         Event::Enforced(enforced) => world.unenforced = (!enforced).then(|| "a binding is missing".into()),
@@ -171,6 +181,15 @@ fn happen(world: &mut World, event: &Event) -> usize {
         Event::Crash(writes) => return writes,
     }
     usize::MAX
+}
+
+fn hear(world: &mut World, agent: &str, age: u32) {
+    let status = world.status();
+    let status = status.agents.iter().find(|status| status.name == agent && status.is_elsewhere());
+    if let Some(uid) = status.and_then(|status| status.pod_uid.clone()) {
+        let pulse = Pulse { age, reported: true, heard: true, ever_healthy: true, witnessed: age, ..Pulse::default() };
+        world.pulses.insert(uid, pulse);
+    }
 }
 
 /// Decides and applies until nothing is left to do, or until the operator dies.
@@ -278,6 +297,7 @@ proptest! {
         world.policy = Some(policy(policy_number(0)));
         for _ in 0..12 {
             for agent in AGENTS {
+                hear(&mut world, agent, 0);
                 let Some(name) = world.pod_of(agent) else { continue };
                 if world.pods[&name]["metadata"].get("deletionTimestamp").is_some() {
                     world.pods.remove(&name);

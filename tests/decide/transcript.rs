@@ -121,15 +121,19 @@ fn perform(world: &mut World, command: &str) {
             world.pods.insert(name, pod);
         }
         // What the gateway knows: `seen AGENT {seen: Silent, silent: 70}`; what is not given is of a fresh report.
-        "seen" => see(world, &pod, rest),
+        "seen" => {
+            let uid = uid_of(world, &pod).or_else(|| world.status().agents.iter().find(|one| one.name == agent)?.pod_uid.clone());
+            see(world, uid.expect("an incarnation"), rest);
+        }
         "all-seen" => {
             let report = command.strip_prefix("all-seen ").unwrap();
             for pod in world.pods.keys().cloned().collect::<Vec<_>>() {
-                see(world, &pod, report);
+                see(world, uid_of(world, &pod).unwrap(), report);
             }
         }
         "obstacle" => world.obstacle = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),
         "forget" => world.pulses.clear(),
+        "account" => world.account = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),
         "node" => {
             let not_ready = (rest == "lost").then_some(world.now);
             world.nodes.insert(agent.into(), Node { not_ready, out_of_service: false });
@@ -151,8 +155,11 @@ fn perform(world: &mut World, command: &str) {
     }
 }
 
-fn see(world: &mut World, pod: &str, report: &str) {
-    let uid = world.pods[pod]["metadata"]["uid"].as_str().unwrap().to_owned();
+fn uid_of(world: &World, pod: &str) -> Option<String> {
+    world.pods.get(pod)?["metadata"]["uid"].as_str().map(Into::into)
+}
+
+fn see(world: &mut World, uid: String, report: &str) {
     let mut pulse = json!({ "age": 0, "reported": true, "ever_healthy": true, "heard": true, "seen": "Healthy", "silent": 0,
         "unchanged": null, "busy": null, "running": 0 });
     let change: Value = yaml::from_str(report).unwrap();
@@ -181,6 +188,7 @@ fn settle(world: &mut World, out: &mut String) {
         for action in &actions {
             match action {
                 Action::Create { agent, attempt } => writeln!(out, "  create {agent} {attempt}").unwrap(),
+                Action::Account { agent } => writeln!(out, "  account for {agent}").unwrap(),
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
                 Action::Ask { name, spec } => {
                     let agents: Vec<_> = spec.incidents.iter().map(|incident| incident.agent.as_str()).collect();

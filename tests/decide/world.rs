@@ -10,7 +10,7 @@ use lazarus::api::{
 };
 use lazarus::decide::{Action, Answer, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Cell, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
+use lazarus::observe::{Account, Cell, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
 use lazarus::render;
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
@@ -26,6 +26,7 @@ pub struct World {
     pub requests: Vec<Request>,
     pub unenforced: Option<String>,
     pub obstacle: Option<Obstacle>,
+    pub account: Option<Account>,
     pub now: DateTime<Utc>,
     made: usize,
 }
@@ -46,6 +47,7 @@ impl World {
             requests: Vec::new(),
             unenforced: None,
             obstacle: None,
+            account: Some(Account::Missing),
             now,
             made: 0,
         }
@@ -80,6 +82,7 @@ impl World {
             nodes: self.nodes.clone(),
             pulses: self.pulses.clone(),
             obstacle: self.obstacle,
+            account: self.account,
             refusals: self.refusals.clone(),
             unrest: Vec::new(),
             requests: self.requests.clone(),
@@ -116,6 +119,7 @@ impl World {
                 pod["status"] = json!({ "phase": "Pending" });
                 self.pods.entry(name).or_insert(pod);
             }
+            Action::Account { .. } => self.account = Some(Account::Present),
             Action::Delete { pod, uid, .. } => {
                 if self.pods.get(pod).is_some_and(|pod| pod["metadata"]["uid"] == *uid) {
                     self.request_deletion(&pod.clone());

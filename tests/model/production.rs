@@ -141,6 +141,7 @@ impl Production {
             nodes: <_>::default(),
             pulses,
             obstacle: None,
+            account: None,
             refusals: <_>::default(),
             unrest: Vec::new(),
             requests: requests.iter().copied().map(request).collect(),
@@ -403,6 +404,7 @@ fn compress(plan: &Plan, cell: &Cell) -> Decision {
                 assert_eq!(asked, (AGENT, REVIVE.into(), 1, OnTimeout::Wait));
                 Write::Ask { cell: cell.number, pod: pod_number(&incident.pod_uid) }
             }
+            Action::Account { .. } => panic!("nobody runs elsewhere"),
             Action::Forget { .. } => panic!("there is no request to forget"),
         };
         decision.writes.push(write);

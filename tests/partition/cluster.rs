@@ -201,7 +201,9 @@ impl Cluster {
                 }
                 process.pod.deletion_requested = Some(now);
             }
-            Action::Ask { .. } | Action::Forget { .. } => self.violations.push(format!("{t}: nobody is to be asked here")),
+            Action::Ask { .. } | Action::Forget { .. } | Action::Account { .. } => {
+                self.violations.push(format!("{t}: nobody is to be asked here"))
+            }
         }
     }
 

@@ -137,6 +137,7 @@ impl Replica {
             nodes: cluster.nodes.clone(),
             pulses: pulses.into_iter().map(|(uid, pulse)| (uid, (self.reads)(pulse))).collect(),
             obstacle: None,
+            account: None,
             refusals: BTreeMap::new(),
             unrest: Vec::new(),
             requests: Vec::new(),

@@ -11,7 +11,7 @@ use crate::api::{
 use crate::decide::mission::Phase;
 use crate::decide::request::{TIMEOUT, is_to_return};
 use crate::decide::{Action, backoff, end, policy};
-use crate::observe::{Pod, PolicySource};
+use crate::observe::{Account, Pod, PolicySource};
 use crate::runtime::time::from_time;
 
 /// What people and the policy say about an end.
@@ -138,10 +138,13 @@ impl<'a> Look<'a> {
             Sentence::GivenUp => self
                 .state(AgentState::Dead, Some(Reason::AttemptsExhausted))
                 .because("Ended", evidence)
-                .message(format!(
-                    "died ({evidence}), death {deaths} in a row; restart.maxAttempts is {}; a change of its spec starts it anew",
-                    restart.max_attempts
-                ))
+                .message(match self.spec.external {
+                    Some(_) => format!("died ({evidence}) and stays dead: it runs elsewhere, and onExhausted is Abandon"),
+                    None => format!(
+                        "died ({evidence}), death {deaths} in a row; restart.maxAttempts is {}; a change of its spec starts it anew",
+                        restart.max_attempts
+                    ),
+                })
                 .urgent(),
             Sentence::Restart(due) if self.now < due => self
                 .state(if hangs.is_some() { AgentState::Dead } else { AgentState::Waiting }, hangs.or(Some(Reason::Backoff)))
@@ -168,7 +171,8 @@ impl<'a> Look<'a> {
             Revive::Always if self.was_asked(&end.pod_uid) => Sentence::Ask,
             // What died was another program: its successor starts at once, with all attempts.
             Revive::Always if changed => Sentence::Restart(at),
-            Revive::Always if self.old.deaths <= policy.restart.max_attempts => {
+            // Nobody here can start again what runs elsewhere.
+            Revive::Always if self.spec.external.is_none() && self.old.deaths <= policy.restart.max_attempts => {
                 let wait = backoff::wait(&policy.restart, self.old.deaths, &end.pod_uid);
                 Sentence::Restart(self.sane(at + wait, wait))
             }
@@ -323,11 +327,17 @@ impl<'a> Look<'a> {
             return self.commit(candidate);
         }
         let status = self.state(state, reason).next(what, None, evidence);
-        let create = Action::Create { agent: self.spec.name.clone(), attempt: self.old.attempt + 1 };
+        let (agent, attempt) = (self.spec.name.clone(), self.old.attempt + 1);
+        let create = match (self.spec.external, self.snapshot.account) {
+            (None, _) => Action::Create { agent, attempt },
+            (Some(_), Some(Account::Missing)) => Action::Account { agent },
+            (Some(_), Some(Account::Ending)) => return self.awaits_account(),
+            (Some(_), Some(Account::Present) | None) => return self.commit(&self.elsewhere(attempt)),
+        };
         let refusal = self.snapshot.refusals.get(&self.spec.name);
         if let Some(refusal) = refusal.filter(|refusal| refusal.generation == self.snapshot.cell.generation) {
             let held = self.state(AgentState::Waiting, Some(Reason::PodRefused));
-            let held = held.next(what, None, "the API server refused the agent's pod");
+            let held = held.next(what, None, "the API server refused what the agent needs");
             let held = held.because("Hold", &format!("the API server says: {}", refusal.message)).telling().urgent();
             // When it is tried again is no part of the record: each refusal would be a write.
             return if self.now < refusal.until { held.recheck(refusal.until) } else { held.act([create]) };

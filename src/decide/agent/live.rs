@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::verdict::Verdict;
-use super::{Assessment, Look};
+use super::{Assessment, Look, elsewhere};
 use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, DecisionVerdict, EffectivePolicy, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
@@ -55,22 +55,29 @@ impl Turn {
             };
             until.map(|until| Taken { by: agent.name.clone(), until })
         };
-        Self { taken: cell.spec.agents.iter().find_map(taken) }
+        // Nothing that runs here makes an agent elsewhere come back.
+        Self { taken: cell.spec.agents.iter().filter(|spec| spec.external.is_none()).find_map(taken) }
     }
 }
 
+/// Whether an agent that is recorded as alive still is, as far as its pod says; one that runs elsewhere has none.
 pub(super) fn is_running(snapshot: &Snapshot, agent: &AgentStatus) -> bool {
+    if agent.is_elsewhere() {
+        return true;
+    }
     let pod = snapshot.pods.iter().find(|pod| Some(&pod.uid) == agent.pod_uid.as_ref());
     pod.is_some_and(|pod| pod.deletion_requested.is_none() && !pod.terminal && matches!(pod.container, Container::Running(_)))
 }
 
-impl<'a> Look<'a> {
+impl Look<'_> {
     /// The committed pod neither ended nor is it being deleted.
-    pub(super) fn live(&self, pod: &'a Pod, turn: &mut Turn) -> Assessment {
+    pub(super) fn live(&self, pod: &Pod, turn: &mut Turn) -> Assessment {
         if self.mission == Phase::Over && self.completion() != Completion::Required {
             return self.end_by_hand(pod, Outcome::Stopped, AgentState::Done, Reason::Stopped, "the mission succeeded");
         }
-        let shown = match self.verdict(pod, phase::shown(pod, self.now)) {
+        let verdict =
+            if self.old.is_elsewhere() { self.verdict_elsewhere(pod) } else { self.verdict(pod, phase::shown(pod, self.now)) };
+        let shown = match verdict {
             Verdict::Shown(shown) => shown,
             Verdict::Dead(end, canaries) => return Assessment { canaries, ..self.record_end(end, "", &pod.name) },
             Verdict::Approved(end, ruling) => {
@@ -129,12 +136,13 @@ impl<'a> Look<'a> {
         let mut assessment = Assessment::of(self.old, self.now);
         if let Some(status) = &mut assessment.status {
             status.attempt = pod.attempt;
-            (status.pod_name, status.pod_uid) = (Some(pod.name.clone()), Some(pod.uid.clone()));
+            let pod_name = Some(pod.name.clone()).filter(|_| self.spec.external.is_none());
+            (status.pod_name, status.pod_uid) = (pod_name, Some(pod.uid.clone()));
             (status.template, status.started_at) = (pod.template.clone(), None);
             let previous = self.old.last_end.as_ref().and_then(|end| end.template.as_ref());
             // Attempts were used up by another program.
             if previous.is_some() && previous != pod.template.as_ref() {
-                (status.deaths, status.trial) = (0, true);
+                (status.deaths, status.trial) = (0, self.spec.external.is_none());
             }
             if self.old.pod_uid.is_none() && is_standby(self.spec) {
                 status.deaths = self.inherited_deaths();
@@ -142,7 +150,8 @@ impl<'a> Look<'a> {
             // It has its part back.
             status.holder = None;
         }
-        self.show(assessment, pod, phase::shown(pod, self.now)).urgent()
+        let shown = if self.spec.external.is_some() { elsewhere::awaiting() } else { phase::shown(pod, self.now) };
+        self.show(assessment, pod, shown).urgent()
     }
 
     #[allow(clippy::unused_self, reason = "one of the looks at an agent")]

@@ -2,6 +2,7 @@
 
 mod assessment;
 mod awaiting;
+mod elsewhere;
 mod ended;
 mod live;
 mod pods;
@@ -116,6 +117,7 @@ impl<'a> Look<'a> {
                 None => self.after(end, pod),
             },
             (Some(pod), None, _) => self.with_pod(pod, turn),
+            (None, None, Some(_)) if self.old.is_elsewhere() => self.live(&self.elsewhere(self.old.attempt), turn),
             (None, None, Some(uid)) => self.vanished(uid),
             (None, None, None) => self.first(),
         }
@@ -148,7 +150,8 @@ impl<'a> Look<'a> {
         if self.mission == Phase::Over && self.completion() != Completion::Required {
             return self.done(Reason::Stopped);
         }
-        self.start(AgentState::Pending, None, "Create", "the agent has no pod yet")
+        let evidence = if self.spec.external.is_some() { "the agent has no incarnation yet" } else { "the agent has no pod yet" };
+        self.start(AgentState::Pending, None, "Create", evidence)
     }
 
     fn completion(&self) -> Completion {

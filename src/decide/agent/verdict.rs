@@ -49,11 +49,25 @@ impl Look<'_> {
         let Some(policy) = self.policy else { return Verdict::Shown(self.as_before(pod, shown)) };
         let terms = Terms::of(policy, self.spec, pod);
         let pulse = self.snapshot.pulses.get(&pod.uid).copied().unwrap_or_default();
-        let silent = pulse.silent;
         match judge(&pulse, &terms) {
-            Judgement::Unknown => Verdict::Shown(self.as_before(pod, shown)),
-            Judgement::Well => Verdict::Shown(shown),
             Judgement::LinkLost => self.unreachable(&terms, pod, pulse.age),
+            judgement => self.judged(judgement, policy, pod, shown, &pulse),
+        }
+    }
+
+    /// What follows from reports that came.
+    pub(super) fn judged(
+        &self,
+        judgement: Judgement,
+        policy: &EffectivePolicy,
+        pod: &Pod,
+        shown: Shown,
+        pulse: &Pulse,
+    ) -> Verdict {
+        let silent = pulse.silent;
+        match judgement {
+            Judgement::Unknown | Judgement::LinkLost => Verdict::Shown(self.as_before(pod, shown)),
+            Judgement::Well => Verdict::Shown(shown),
             Judgement::Busy => {
                 let evidence = format!(
                     "is silent or unchanged for {} s, and may be busy as it said",
@@ -64,13 +78,13 @@ impl Look<'_> {
             Judgement::Stale => {
                 let evidence = format!(
                     "is silent for {silent} s, as its sidecar sees it; dead after {} s",
-                    terms.heartbeat.dead_after_seconds
+                    crate::decide::policy::heartbeat(policy, self.spec).dead_after_seconds
                 );
                 Verdict::Shown(known(AgentState::Stale, Reason::Stale, "Stale", evidence))
             }
             Judgement::Hung => self.dead(policy, pod, Reason::Hung, &format!("is silent for {silent} s, as its sidecar sees it")),
             Judgement::NeverBeat => {
-                self.dead(policy, pod, Reason::NeverBeat, &format!("was never seen well in {} s since it started", never(&pulse)))
+                self.dead(policy, pod, Reason::NeverBeat, &format!("was never seen well in {} s since it started", never(pulse)))
             }
             Judgement::Stalled => {
                 let unchanged = pulse.unchanged.unwrap_or_default();
@@ -80,7 +94,7 @@ impl Look<'_> {
     }
 
     // Another replica knew more; until this one has heard of the agent, what was written down holds.
-    fn as_before(&self, pod: &Pod, shown: Shown) -> Shown {
+    pub(super) fn as_before(&self, pod: &Pod, shown: Shown) -> Shown {
         let old = self.old;
         let (Some(reason), Some(verdict)) = (old.reason, &old.verdict) else { return shown };
         let kept = matches!(old.state, AgentState::Alive | AgentState::Stale | AgentState::Dead);
@@ -92,7 +106,7 @@ impl Look<'_> {
         Shown { state, reason, rule: rule(&verdict.rule), evidence: verdict.evidence.clone(), began, recheck_at: None }
     }
 
-    fn dead(&self, policy: &EffectivePolicy, pod: &Pod, cause: Reason, evidence: &str) -> Verdict {
+    pub(super) fn dead(&self, policy: &EffectivePolicy, pod: &Pod, cause: Reason, evidence: &str) -> Verdict {
         let started = match &pod.container {
             Container::Running(started) => *started,
             Container::Unknown | Container::Waiting(..) | Container::Ended { .. } => None,
@@ -118,7 +132,9 @@ impl Look<'_> {
         if let Some(verdict) = self.by_people(&end, denied) {
             return verdict;
         }
-        let exhausted = deaths >= policy.restart.max_attempts;
+        // Nobody here can start again what runs elsewhere.
+        let elsewhere = self.old.is_elsewhere();
+        let exhausted = elsewhere || deaths >= policy.restart.max_attempts;
         let ask = || held(AgentState::Dead, Reason::AwaitingApproval, "a person decides");
         // What is not brought back keeps its process, and lives again if it recovers: its end is not written down.
         match (policy::revive(policy, self.spec), policy.on_exhausted) {
@@ -127,6 +143,9 @@ impl Look<'_> {
             (Revive::Always, _) if self.was_asked(&pod.uid) => return ask(),
             (Revive::Always, OnExhausted::Ask) if exhausted => return ask(),
             (Revive::Always, OnExhausted::Substitute) if exhausted && self.substitute().is_none() => return ask(),
+            (Revive::Always, OnExhausted::Abandon) if elsewhere => {
+                return held(AgentState::Dead, Reason::AttemptsExhausted, "it runs elsewhere, and onExhausted is Abandon");
+            }
             (Revive::Always, OnExhausted::Abandon) if exhausted => {
                 let message = format!("restart.maxAttempts is {}", policy.restart.max_attempts);
                 return held(AgentState::Dead, Reason::AttemptsExhausted, &message);
@@ -194,7 +213,7 @@ impl Look<'_> {
     }
 }
 
-fn known(state: AgentState, reason: Reason, rule: &'static str, evidence: String) -> Shown {
+pub(super) fn known(state: AgentState, reason: Reason, rule: &'static str, evidence: String) -> Shown {
     Shown { state, reason: Some(reason), rule, evidence, began: None, recheck_at: None }
 }
 
@@ -204,6 +223,6 @@ fn never(pulse: &Pulse) -> u32 {
 
 /// Rules have fixed names.
 fn rule(name: &str) -> &'static str {
-    let names = ["Alive", "LinkLost", "Busy", "Stale", "Hung", "NeverBeat", "Stalled", "StormHold"];
+    let names = ["Alive", "LinkLost", "Busy", "Stale", "Hung", "NeverBeat", "Stalled", "StormHold", "Silent", "GatewayDegraded"];
     names.into_iter().find(|known| *known == name).unwrap_or("Alive")
 }

@@ -56,6 +56,8 @@ fn operator() -> ClusterRole {
         // Lets it make pods and requests whose owner reference blocks the owner's deletion.
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
         rule("", ["pods"], ["list", "watch", "create", "delete"]),
+        // What agents elsewhere report with.
+        rule("", ["serviceaccounts"], ["get", "create"]),
         // Whether an agent's node is well.
         rule("", ["nodes"], ["list", "watch"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),

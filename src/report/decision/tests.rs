@@ -78,6 +78,7 @@ fn snapshot() -> Snapshot {
         nodes: BTreeMap::new(),
         pulses: BTreeMap::new(),
         obstacle: None,
+        account: None,
         refusals: BTreeMap::new(),
         unrest: Vec::new(),
         requests: vec![serde_json::from_value(request).unwrap()],
