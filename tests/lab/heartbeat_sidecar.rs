@@ -9,7 +9,7 @@ use lazarus::api::conditions::Reason;
 use lazarus::api::{AgentState, names};
 use lazarus::pulse::link::{Link, Trouble};
 
-use super::support::beats::{Way, asked, container, course, impatient, patient, posting, seen_well, signal};
+use super::support::beats::{Way, asked, container, course, impatient, patient, posting, seen_well, signal, starve};
 use super::support::stage::{CELL, soon};
 use super::support::{Mission, Stage, agent, lab, mission, operator, writes};
 
@@ -31,17 +31,25 @@ fn agent_process(pod: &Pod) -> Option<String> {
 
 #[tokio::test]
 #[ignore = "needs the lab: run make test"]
-async fn a_killed_sidecar_comes_back_beside_its_living_agent() {
+async fn a_killed_or_starved_sidecar_comes_back_beside_its_living_agent() {
     let stage = Stage::new("sidecar").await;
     stage.policy("default", patient()).await;
     let names = ["scout", "relay", "scribe"];
     stage.apply(&mission(CELL, [posting("scout"), asked("relay"), agent("scribe")])).await;
     all_alive(&stage).await;
     let before = names.map(|name| stage.look(|mission| pod(mission, name)));
-    for pod in &before {
-        signal(pod, names::PULSE_CONTAINER, "SIGKILL");
-    }
-    for (name, before) in names.into_iter().zip(&before) {
+    let [killed, starved, _] = &before;
+    signal(killed, names::PULSE_CONTAINER, "SIGKILL");
+    starve(starved, names::PULSE_CONTAINER);
+    soon("the sidecar of relay is out of memory", async || {
+        // What is run in it needs memory.
+        stage.kubectl(&["exec", &stage.pod("relay"), "-c", names::PULSE_CONTAINER, "--", "/lazarus", "--version"]).ok();
+        let pod = stage.look(|mission| pod(mission, "relay"));
+        let last = container(&pod, names::PULSE_CONTAINER).and_then(|sidecar| sidecar.last_state.clone()?.terminated);
+        last.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
+    })
+    .await;
+    for (name, before) in names.into_iter().zip(&before).take(2) {
         let back = |mission: &Mission<'_>| {
             let pod = pod(mission, name);
             let sidecar = container(&pod, names::PULSE_CONTAINER);

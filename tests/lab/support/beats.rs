@@ -103,6 +103,24 @@ pub fn signal(pod: &Pod, name: &str, signal: &str) {
     lab::script(&["exec-node", "--node", node, "--", "ctr", "tasks", "kill", "--signal", signal, id]).unwrap();
 }
 
+/// Takes a container's memory from the node, down to what it uses: the next page that it needs is one too many.
+pub fn starve(pod: &Pod, name: &str) {
+    const SCRIPT: &str = r#"
+        for folder in $(find /sys/fs/cgroup -type d -name "$1"); do
+            cd "$folder"
+            if [ -e memory.max ]; then echo 64K > memory.max; fi
+            if [ -e memory.limit_in_bytes ]; then
+                echo 1 > memory.force_empty
+                limit=$(cat memory.usage_in_bytes)
+                until /bin/echo $limit > memory.limit_in_bytes; do limit=$((limit + 65536)); done
+            fi
+        done"#;
+    let id = container(pod, name).and_then(|container| container.container_id.as_deref()).unwrap();
+    let id = id.strip_prefix("containerd://").unwrap();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap();
+    lab::script(&["exec-node", "--node", node, "--", "sh", "-c", SCRIPT, "sh", id]).unwrap();
+}
+
 /// A way to a port of a pod's loopback, closed when dropped.
 pub struct Way {
     pub address: SocketAddr,
