@@ -81,12 +81,7 @@ pub const REFUSED: &[Refused] = &[
         "{image: null, external: {}, command: [run]}",
         &["spec.agents[0]", "runs elsewhere: remove what says how a pod of it is made"],
     ),
-    (
-        "external standby",
-        Agent,
-        "{image: null, external: {}, standby: true}",
-        &["spec.agents[0]", "and `standby`"],
-    ),
+    ("external standby", Agent, "{image: null, external: {}, standby: true}", &["spec.agents[0]", "and `standby`"]),
     (
         "external that completes",
         Agent,

@@ -10,6 +10,7 @@ use lazarus::api::{
 };
 use lazarus::decide::{Action, Why, template_hash};
 use lazarus::observe::{self, Cell, Container, Node, Pod};
+use lazarus::pulse;
 
 use super::sidecar::{Sidecar, source};
 
@@ -30,6 +31,8 @@ pub struct Process {
     pub last_hung: Option<u64>,
     /// The operator was right to take it for dead.
     pub condemned: bool,
+    /// It runs elsewhere: the cluster has no pod of it.
+    pub elsewhere: bool,
 }
 
 pub struct Mission {
@@ -141,10 +144,13 @@ impl Cluster {
                 .processes
                 .retain(|process| process.pod.deletion_requested.is_none_or(|asked| now < asked + TimeDelta::seconds(2)));
             mission.dirty |= mission.processes.len() != before;
-            for Process { pod, sidecar, hung, last_hung, .. } in &mut mission.processes {
+            for Process { pod, sidecar, hung, last_hung, elsewhere, condemned: _ } in &mut mission.processes {
                 let index: usize = number * AGENTS + pod.agent[1..].parse::<usize>().unwrap();
                 if *hung || (down && is_watched(index)) {
                     *last_hung = Some(t);
+                }
+                if *elsewhere {
+                    continue;
                 }
                 if pod.node.is_none() {
                     (pod.node, pod.scheduled) = (Some(format!("n{}", node_of(index))), Some(now));
@@ -190,7 +196,14 @@ impl Cluster {
                     ..Pod::default()
                 };
                 let sidecar = Sidecar::new(source(spec), self.made, instant);
-                mission.processes.push(Process { pod, sidecar, hung: false, last_hung: None, condemned: false });
+                mission.processes.push(Process {
+                    pod,
+                    sidecar,
+                    hung: false,
+                    last_hung: None,
+                    condemned: false,
+                    elsewhere: false,
+                });
             }
             Action::Delete { pod, uid, why } => {
                 let found = |process: &&mut Process| process.pod.name == *pod && process.pod.uid == *uid;
@@ -201,15 +214,34 @@ impl Cluster {
                 }
                 process.pod.deletion_requested = Some(now);
             }
-            Action::Ask { .. } | Action::Forget { .. } | Action::Account { .. } => {
-                self.violations.push(format!("{t}: nobody is to be asked here"))
+            Action::Account { .. } => {}
+            Action::Ask { .. } | Action::Forget { .. } => {
+                self.violations.push(format!("{t}: nobody is to be asked here"));
             }
+        }
+    }
+
+    /// Somebody gives each incarnation elsewhere its token.
+    fn give_tokens(&mut self, number: usize, status: &MissionCellStatus) {
+        let now = self.instant();
+        let processes = &mut self.missions[number].processes;
+        for agent in status.agents.iter().filter(|agent| agent.is_elsewhere()) {
+            let uid = agent.pod_uid.clone().unwrap_or_default();
+            if processes.iter().any(|process| process.pod.uid == uid) {
+                continue;
+            }
+            self.made += 1;
+            let mut sidecar = Sidecar::new(pulse::sight::Source::Own, self.made, now);
+            sidecar.admitted = true;
+            let pod = Pod { uid, agent: agent.name.clone(), node: Some("elsewhere".into()), ..Pod::default() };
+            processes.push(Process { pod, sidecar, hung: false, last_hung: None, condemned: false, elsewhere: true });
         }
     }
 
     /// Stores a status, and notes what it should not say.
     pub fn write(&mut self, number: usize, status: MissionCellStatus) {
         let t = self.t;
+        self.give_tokens(number, &status);
         let mission = &mut self.missions[number];
         mission.dirty = true;
         for (index, agent) in status.agents.iter().enumerate() {

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use lazarus::api::AgentState;
+use chrono::{DateTime, Utc};
+use lazarus::api::{AgentSpec, AgentState, External};
 use lazarus::pulse::pace::Failure;
 use lazarus::runtime::clock::{Clock, ManualClock};
 
@@ -28,8 +29,21 @@ impl Fleet {
     /// A smaller one.
     pub fn of(missions: usize) -> Self {
         let wall = "2026-01-01T00:00:00Z".parse().unwrap();
-        let clock = ManualClock::new(wall);
-        let cluster = Cluster::new(missions, (clock.monotonic(), wall));
+        Self::on(Cluster::new(missions, (ManualClock::new(wall).monotonic(), wall)), wall)
+    }
+
+    /// One in which these agents run elsewhere.
+    pub fn with_elsewhere(agents: &[usize]) -> Self {
+        let wall = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut cluster = Cluster::new(MISSIONS, (ManualClock::new(wall).monotonic(), wall));
+        for agent in agents {
+            let spec = &mut cluster.missions[agent / AGENTS].cell.spec.agents[agent % AGENTS];
+            *spec = AgentSpec { name: spec.name.clone(), external: Some(External {}), ..AgentSpec::default() };
+        }
+        Self::on(cluster, wall)
+    }
+
+    fn on(cluster: Cluster, wall: DateTime<Utc>) -> Self {
         let replicas = [Replica::new(wall), Replica::new(wall)];
         let mut fleet = Self { cluster, replicas, leader: Some(0), cut: [[false; FLEET]; 2] };
         fleet.run(60);
@@ -52,7 +66,9 @@ impl Fleet {
         cluster.kubelets();
         let (instant, down) = (cluster.instant(), cluster.provider_down);
         for (number, mission) in cluster.missions.iter_mut().enumerate() {
-            for Process { pod, sidecar, hung, .. } in mission.processes.iter_mut().filter(|process| process.pod.node.is_some()) {
+            // What hangs elsewhere says nothing: no sidecar speaks for it.
+            let speaks = |process: &&mut Process| process.pod.node.is_some() && !(process.elsewhere && process.hung);
+            for Process { pod, sidecar, hung, .. } in mission.processes.iter_mut().filter(speaks) {
                 let index = number * AGENTS + usize::from(pod.agent.as_bytes()[1] - b'0');
                 sidecar.step(instant, !*hung && !down, |request| match *leader {
                     // The Service still leads to a replica that only says that it does not lead.
@@ -161,7 +177,8 @@ impl Fleet {
         use lazarus::api::conditions::Reason;
         self.check_well();
         assert_eq!(self.cluster.verdicts, []);
-        let calm = |change: &&Change| change.state == AgentState::Alive && matches!(change.reason, None | Some(Reason::LinkLost));
+        let unknown = |reason| matches!(reason, None | Some(Reason::LinkLost | Reason::GatewayDegraded | Reason::Busy));
+        let calm = |change: &&Change| change.state == AgentState::Alive && unknown(change.reason);
         assert_eq!(self.cluster.changes.iter().find(|change| !calm(change)), None);
         assert!(self.agents().all(|agent| self.attempt(agent) == 1));
     }

@@ -8,6 +8,8 @@ mod chaos;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod hangs;

@@ -46,6 +46,11 @@ pub fn silence_is_death(pulse: Pulse) -> Pulse {
     pulse
 }
 
+/// What an operator would believe that needs no witness.
+pub fn silence_elsewhere_is_death(pulse: Pulse) -> Pulse {
+    Pulse { witnessed: pulse.age, ..pulse }
+}
+
 impl Replica {
     pub fn new(wall: DateTime<Utc>) -> Self {
         Self::with(ManualClock::new(wall), |pulse| pulse)
@@ -133,7 +138,7 @@ impl Replica {
             cell: mission.cell.clone(),
             policy: PolicySource::BuiltIn,
             defaults: self.defaults.clone(),
-            pods: mission.processes.iter().map(|process| process.pod.clone()).collect(),
+            pods: mission.processes.iter().filter(|process| !process.elsewhere).map(|process| process.pod.clone()).collect(),
             nodes: cluster.nodes.clone(),
             pulses: pulses.into_iter().map(|(uid, pulse)| (uid, (self.reads)(pulse))).collect(),
             obstacle: None,
