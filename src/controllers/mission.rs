@@ -239,7 +239,7 @@ impl Context {
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
                 (Ok(Applied::Done), Action::Create { agent, .. } | Action::Account { agent }) => {
-                    self.memory.accepted(&cell.uid, agent)
+                    self.memory.accepted(&cell.uid, agent);
                 }
                 (Ok(Applied::Done), Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. }) => {}
                 // One agent's trouble must not keep the others from what is due to them.

@@ -14,6 +14,8 @@ mod disruption;
 #[cfg(test)]
 mod edit;
 #[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
 mod heartbeat;
 #[cfg(test)]
 mod heartbeat_sidecar;
