@@ -116,6 +116,7 @@ impl Arguments {
             metrics: Arc::clone(&metrics),
             namespace,
             address,
+            sans: config.gateway_sans,
         });
         let (heartbeats, woken) = Heartbeats::new(Arc::clone(&gateway.ledger), clock.clone());
         let in_use = stores.clone();

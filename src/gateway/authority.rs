@@ -141,14 +141,14 @@ impl Authority {
         Ok(Self { current: Root::new(now)?, previous: Some(self.current).filter(|root| root.lives(now)) })
     }
 
-    /// A certificate for the gateway of the operator in `namespace`.
+    /// A certificate for the gateway of the operator in `namespace`, with these names and addresses beside its own.
     ///
     /// # Errors
     /// It can't be made.
-    pub fn leaf(&self, namespace: &str, now: DateTime<Utc>) -> Result<Leaf, Error> {
+    pub fn leaf(&self, namespace: &str, sans: &[String], now: DateTime<Utc>) -> Result<Leaf, Error> {
         let spread = now - self.current.made >= OVERLAP;
         let previous = self.previous.as_ref().filter(|root| !spread && root.lives(now));
-        previous.unwrap_or(&self.current).leaf(namespace, now)
+        previous.unwrap_or(&self.current).leaf(namespace, sans, now)
     }
 
     fn certificates(&self, wanted: impl Fn(&Root) -> bool) -> String {
@@ -194,7 +194,7 @@ impl Root {
         roots.add(root.map_err(|_| rustls::Error::General("it is not a certificate in PEM".into()))?)?;
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
         let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
-        let leaf = self.leaf("default", self.made)?;
+        let leaf = self.leaf("default", &[], self.made)?;
         let name = ServerName::try_from(GATEWAY).map_err(|error| rustls::Error::General(error.to_string()))?;
         let time = UnixTime::since_unix_epoch(Duration::from_secs(self.made.timestamp().unsigned_abs()));
         verifier.verify_server_cert(leaf.certified.end_entity_cert()?, &[], &name, &[], time)?;
@@ -205,9 +205,10 @@ impl Root {
         now < self.made + LIFE
     }
 
-    fn leaf(&self, namespace: &str, now: DateTime<Utc>) -> Result<Leaf, Error> {
+    fn leaf(&self, namespace: &str, sans: &[String], now: DateTime<Utc>) -> Result<Leaf, Error> {
         let key = KeyPair::generate()?;
-        let mut parameters = CertificateParams::new([GATEWAY.to_owned(), format!("{GATEWAY}.{namespace}.svc")])?;
+        let own = [GATEWAY.to_owned(), format!("{GATEWAY}.{namespace}.svc")];
+        let mut parameters = CertificateParams::new([&own[..], sans].concat())?;
         valid(&mut parameters, now, LEAF_LIFE);
         parameters.distinguished_name.push(DnType::CommonName, GATEWAY);
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,16 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::authority::{Authority, Data, Leaf};
+use super::canary;
 use super::identity::Identity;
 use super::keys::Keyring;
 use super::ledger::Ledger;
 use super::server::{self, Answers, Limits};
+use crate::api::names;
 use crate::apply::gateway::{self as objects, Error};
 use crate::apply::guard::Guarded;
 use crate::observe::Obstacle;
+use crate::pulse::folder::Place;
 use crate::report::metrics::Metrics;
 use crate::runtime::clock::Clock;
 use crate::runtime::leadership::Leadership;
@@ -55,6 +59,8 @@ pub struct Parts {
     pub namespace: String,
     /// Where other pods reach this replica.
     pub address: IpAddr,
+    /// Further names and addresses under which the gateway is reached from outside.
+    pub sans: Vec<String>,
 }
 
 struct Shared {
@@ -130,11 +136,12 @@ impl Gateway {
     ) -> Result<(), rustls::Error> {
         let shared = &self.shared;
         let config = shared.identity.config()?;
-        let Parts { guarded, leadership, clock, metrics, .. } = &shared.parts;
+        let Parts { guarded, leadership, clock, metrics, namespace, .. } = &shared.parts;
         let answers = Arc::new(Answers::new(
             Arc::clone(&self.ledger),
             Arc::clone(&shared.keyring),
             guarded.reader().clone(),
+            namespace.clone(),
             leadership.clone(),
             Arc::clone(clock),
             Arc::clone(metrics),
@@ -144,12 +151,19 @@ impl Gateway {
             shared.keyring.keep(guarded.reader(), &shutdown),
             shared.keep(Box::pin(leadership.gained()), &shutdown),
             shared.keep_telling(&namespaces, &shutdown),
+            canary::keep(Path::new(names::PULSE_FOLDER), leadership, || shared.place(), &shutdown),
         );
         Ok(())
     }
 }
 
 impl Shared {
+    /// Where the Service leads, and who vouches for it, as the sidecars are told.
+    fn place(&self) -> Option<Place> {
+        let Told { address, bundle } = self.state().told(self.parts.clock.now())?;
+        Some(Place { address, bundle: bundle.into_bytes() })
+    }
+
     /// Keeps the gateway's own objects right until the shutdown. Nothing that concerns a namespace holds this up.
     async fn keep(&self, mut gained: impl Stream<Item = ()> + Unpin, shutdown: &Shutdown) {
         while !shutdown.is_requested() {
@@ -218,7 +232,7 @@ impl Shared {
     }
 
     async fn show_certificate(&self) -> Result<(), Error> {
-        let Parts { guarded, leadership, clock, namespace, .. } = &self.parts;
+        let Parts { guarded, leadership, clock, namespace, sans, .. } = &self.parts;
         let (now, leading) = (clock.now(), leadership.is_leader());
         let mut stored = objects::read_authority(guarded, namespace).await?;
         let mut authority = Authority::read(&stored.data())?;
@@ -242,7 +256,7 @@ impl Shared {
         let mut state = self.state();
         let usable = state.shown.as_ref().is_some_and(|shown| shown.data == data && !shown.leaf.is_due(now));
         if !usable {
-            let leaf = authority.leaf(namespace, now)?;
+            let leaf = authority.leaf(namespace, sans, now)?;
             self.identity.show(Arc::clone(&leaf.certified));
             state.shown = Some(Shown { data, authority, leaf });
         }

@@ -3,13 +3,18 @@
 //! An incarnation that is not entered has no entry, whatever it sends: strangers allocate nothing. There is no timer per
 //! report; whoever wants to know looks ([`Ledger::pulse`]).
 
+mod witness;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use crate::api::beat::{Beat, Seen};
 use crate::observe::{Asked, Pulse};
+pub use witness::CANARY_INTERVAL;
+use witness::{Run, Witnesses};
 
 /// Requests that an agent's sidecar may send at once, and then per second.
 const BURST: u8 = 10;
@@ -72,9 +77,11 @@ pub struct Tally {
 struct Entry {
     interval: u32,
     last: u32,
+    /// Since when it reports without a gap; it means nothing before the first report.
+    began: u32,
     silent: u32,
     busy: Option<u32>,
-    progress: Option<u64>,
+    progress: Option<NonZeroU64>,
     progressed: u32,
     running: Option<u32>,
     refilled: u32,
@@ -88,6 +95,10 @@ struct Entry {
 }
 
 impl Entry {
+    fn run(&self) -> Option<Run> {
+        self.reported.then_some(Run { began: self.began, last: self.last, interval: self.interval })
+    }
+
     /// Takes one of the requests that this incarnation may send.
     fn spend(&mut self, now: u32) -> Result<(), Refused> {
         let refill = now.saturating_sub(self.refilled).saturating_mul(PER_SECOND);
@@ -107,6 +118,9 @@ pub struct Ledger {
     entries: HashMap<Uid, Entry>,
     /// Only of those that have taken over a part, which are few.
     holds: HashMap<Uid, Vec<String>>,
+    /// The reports of a replica that does not lead.
+    canary: Option<Run>,
+    witnesses: Witnesses,
     open: bool,
 }
 
@@ -114,7 +128,15 @@ impl Ledger {
     /// An empty ledger, whose times count from `origin`. It is closed.
     #[must_use]
     pub fn new(origin: Instant) -> Self {
-        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), holds: HashMap::new(), open: false }
+        Self {
+            origin,
+            hasher: RandomState::new(),
+            entries: HashMap::new(),
+            holds: HashMap::new(),
+            canary: None,
+            witnesses: Witnesses::default(),
+            open: false,
+        }
     }
 
     /// Enters a committed incarnation that reports every `interval` seconds; one that is there keeps what is known of it.
@@ -123,6 +145,7 @@ impl Ledger {
         let entry = self.entries.entry(uid).or_insert(Entry {
             interval,
             last: now,
+            began: now,
             silent: 0,
             busy: None,
             progress: None,
@@ -145,6 +168,7 @@ impl Ledger {
     pub fn leave(&mut self, uid: Uid) {
         self.entries.remove(&uid);
         self.holds.remove(&uid);
+        self.witnesses.forget();
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
         }
@@ -153,6 +177,7 @@ impl Ledger {
     /// Forgets everything and closes, as a replica that no longer leads has to.
     pub fn clear(&mut self) {
         (self.entries, self.holds, self.open) = (HashMap::new(), HashMap::new(), false);
+        (self.canary, self.witnesses) = (None, Witnesses::default());
     }
 
     /// The agent has the parts of these others.
@@ -225,7 +250,7 @@ impl Ledger {
         }
         let now = self.seconds(now);
         let said = (&beat.status, beat.cycle, &beat.task);
-        let progress = (said != (&None, None, &None)).then(|| self.hasher.hash_one(said));
+        let progress = (said != (&None, None, &None)).then(|| NonZeroU64::MIN | self.hasher.hash_one(said));
         let entry = self.entries.get_mut(&uid).ok_or(Refused::Gone)?;
         entry.spend(now)?;
         if entry.progress != progress {
@@ -233,8 +258,10 @@ impl Ledger {
         }
         // A sidecar that was started again has not heard what its agent told the one before.
         let remembered = entry.busy.map(|busy| busy.saturating_sub(now.saturating_sub(entry.last)));
+        entry.began = Run::after(entry.run(), entry.interval, now).began;
         entry.last = now;
         entry.reported = true;
+        self.witnesses.forget();
         entry.seen = beat.agent;
         entry.heard = beat.ever_healthy || beat.agent == Seen::Healthy;
         entry.ever_healthy |= entry.heard;

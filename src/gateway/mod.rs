@@ -1,6 +1,7 @@
 //! The endpoint that agents' sidecars report to: what they say is hostile until it is proven, and never written anywhere.
 
 pub mod authority;
+mod canary;
 pub mod identity;
 mod keep;
 pub mod keys;

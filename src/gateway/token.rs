@@ -2,6 +2,8 @@
 //!
 //! Only what the API server signs with: RS256 and ES256, with a key of the issuer's published set (RFC 7515 to 7519). The
 //! algorithm is the key's, never the token's own word for it.
+//!
+//! A token is a sidecar's, bound to its pod, or that of one incarnation of an agent elsewhere, which its audience says.
 
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::ledger::Uid;
+use crate::api::external;
 
 /// A projected token has about 1.2 KiB; one that is longer than this is none.
 const LONGEST: usize = 8 * 1024;
@@ -47,16 +50,18 @@ enum Public {
 pub struct Expected<'a> {
     /// The cluster's issuer.
     pub issuer: &'a str,
-    /// What the token must have been made for.
+    /// What a sidecar's token must have been made for; that of an agent elsewhere says so behind it.
     pub audience: &'a str,
 }
 
 /// What a good token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
-    /// Namespace of the pod.
+    /// Namespace of the pod, or of the mission of an agent elsewhere.
     pub namespace: String,
-    /// UID of the pod.
+    /// The ServiceAccount, if the token is one's.
+    pub account: Option<String>,
+    /// UID of the pod, or what stands for it.
     pub pod: Uid,
 }
 
@@ -87,19 +92,31 @@ pub enum Rejected {
     /// Not bound to a pod.
     #[error("the token is not bound to a pod")]
     Unbound,
+    /// Bound to a pod, but made for an agent elsewhere: whatever runs in the pod is not that agent.
+    #[error("the token is for an agent that runs elsewhere, but bound to a pod")]
+    Bound,
+    /// Made for an agent elsewhere, but not with a ServiceAccount.
+    #[error("the token is for an agent that runs elsewhere, but not of a ServiceAccount")]
+    Account,
 }
 
 impl Rejected {
-    /// The pod of a token that was rejected for this although the cluster signed it. `None`: nothing in it is to be believed.
+    /// Whose token it is that was rejected for this although the cluster signed it. `None`: nothing in it is to be believed.
     #[must_use]
     pub fn signed_for(self, token: &str) -> Option<Uid> {
         match self {
             // The signature was looked at before these.
             Self::Issuer | Self::Audience | Self::Time => {
                 let claims: Claims = part(token.split('.').nth(1)?).ok()?;
-                Uid::read(&claims.kubernetes?.pod?.uid)
+                claims.elsewhere().or_else(|_| claims.sidecar()).ok().map(|bearer| bearer.pod)
             }
-            Self::Malformed | Self::Algorithm | Self::UnknownKey | Self::Signature | Self::Unbound => None,
+            Self::Malformed
+            | Self::Algorithm
+            | Self::UnknownKey
+            | Self::Signature
+            | Self::Unbound
+            | Self::Bound
+            | Self::Account => None,
         }
     }
 }
@@ -113,6 +130,7 @@ struct Header {
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
+    sub: Option<String>,
     aud: Audience,
     exp: i64,
     nbf: Option<i64>,
@@ -196,25 +214,55 @@ impl Keys {
 }
 
 impl Claims {
-    fn check(self, expected: &Expected<'_>, now: DateTime<Utc>) -> Result<Bearer, Rejected> {
-        let Self { iss, aud, exp, nbf, kubernetes } = self;
+    fn check(&self, expected: &Expected<'_>, now: DateTime<Utc>) -> Result<Bearer, Rejected> {
+        let Self { iss, sub: _, aud, exp, nbf, kubernetes: _ } = self;
         if iss != expected.issuer {
             return Err(Rejected::Issuer);
         }
-        let meant = match &aud {
-            Audience::One(audience) => audience == expected.audience,
-            Audience::Many(audiences) => audiences.iter().any(|audience| audience == expected.audience),
-        };
-        if !meant {
+        let is_sidecars = aud.all().iter().any(|audience| audience == expected.audience);
+        let elsewhere = aud.all().iter().filter(|audience| external::is_audience(audience)).count();
+        // One that is made for both, or for two agents, does not say whose it is.
+        if usize::from(is_sidecars) + elsewhere != 1 {
             return Err(Rejected::Audience);
         }
         let (now, leeway) = (now.timestamp(), i64::try_from(LEEWAY.as_secs()).unwrap_or(0));
-        if now.saturating_sub(leeway) >= exp || nbf.is_some_and(|begins| now.saturating_add(leeway) < begins) {
+        if now.saturating_sub(leeway) >= *exp || nbf.is_some_and(|begins| now.saturating_add(leeway) < begins) {
             return Err(Rejected::Time);
         }
-        let kubernetes = kubernetes.ok_or(Rejected::Unbound)?;
-        let pod = kubernetes.pod.and_then(|pod| Uid::read(&pod.uid)).ok_or(Rejected::Unbound)?;
-        Ok(Bearer { namespace: kubernetes.namespace, pod })
+        if is_sidecars { self.sidecar() } else { self.elsewhere() }
+    }
+
+    fn sidecar(&self) -> Result<Bearer, Rejected> {
+        let kubernetes = self.kubernetes.as_ref().ok_or(Rejected::Unbound)?;
+        let pod = kubernetes.pod.as_ref().and_then(|pod| Uid::read(&pod.uid)).ok_or(Rejected::Unbound)?;
+        let account = self.account().map(str::to_owned);
+        Ok(Bearer { namespace: kubernetes.namespace.clone(), account, pod })
+    }
+
+    fn elsewhere(&self) -> Result<Bearer, Rejected> {
+        let audience = self.aud.all().iter().find(|audience| external::is_audience(audience)).ok_or(Rejected::Audience)?;
+        let kubernetes = self.kubernetes.as_ref().ok_or(Rejected::Account)?;
+        if kubernetes.pod.is_some() {
+            return Err(Rejected::Bound);
+        }
+        let (namespace, account) = (kubernetes.namespace.clone(), self.account().ok_or(Rejected::Account)?);
+        let pod = Uid::read(&external::uid(&namespace, account, audience)).ok_or(Rejected::Account)?;
+        Ok(Bearer { namespace, account: Some(account.to_owned()), pod })
+    }
+
+    /// The ServiceAccount, of the namespace that the token says.
+    fn account(&self) -> Option<&str> {
+        let (namespace, account) = self.sub.as_deref()?.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+        (self.kubernetes.as_ref()?.namespace == namespace && !account.is_empty()).then_some(account)
+    }
+}
+
+impl Audience {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(audience) => std::slice::from_ref(audience),
+            Self::Many(audiences) => audiences,
+        }
     }
 }
 

@@ -7,19 +7,21 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use http::uri::Authority;
 use hyper::header::HeaderValue;
 
 use crate::api::names;
 
 /// More than any of the files holds; whatever is longer is not one of them.
 const LONGEST_FILE: u64 = 64 * 1024;
-const TOKEN: &str = "token";
+/// The file with the token.
+pub const TOKEN: &str = "token";
 
 /// Where the gateway is, and who vouches for it. A connection is for one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Address and port.
-    pub address: SocketAddr,
+    /// Address and port; the operator writes an IP address, so that no DNS is needed, but a person may write a name.
+    pub address: String,
     /// Certificates in PEM that may have signed the gateway's.
     pub bundle: Vec<u8>,
 }
@@ -41,11 +43,25 @@ pub enum Error {
 /// A file is missing, or is not what it should be.
 pub fn read(folder: &Path) -> Result<(Place, HeaderValue), Error> {
     let address = content(folder, names::GATEWAY_ADDRESS_KEY)?;
-    let wrong = Error::Content(names::GATEWAY_ADDRESS_KEY, "IP:port");
-    let address = std::str::from_utf8(address.trim_ascii()).ok().and_then(|text| text.parse().ok()).ok_or(wrong)?;
+    let address = std::str::from_utf8(address.trim_ascii()).ok().filter(|text| is_address(text));
+    let address = address.ok_or(Error::Content(names::GATEWAY_ADDRESS_KEY, "address:port"))?.to_owned();
     let bundle = content(folder, names::GATEWAY_BUNDLE_KEY)?;
-    let token = content(folder, TOKEN)?;
-    Ok((Place { address, bundle }, authorization(token.trim_ascii()).ok_or(Error::Content(TOKEN, "token"))?))
+    Ok((Place { address, bundle }, proof(folder)?))
+}
+
+/// Reads the token alone, as the value of a header.
+///
+/// # Errors
+/// The file is missing, or holds no token.
+pub fn proof(folder: &Path) -> Result<HeaderValue, Error> {
+    authorization(content(folder, TOKEN)?.trim_ascii()).ok_or(Error::Content(TOKEN, "token"))
+}
+
+/// Whether it is an IP address or a name, and a port.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    let named = |authority: Authority| authority.port_u16().is_some_and(|port| port > 0) && !text.contains('@');
+    text.parse::<SocketAddr>().is_ok() || text.parse().is_ok_and(named)
 }
 
 fn content(folder: &Path, name: &'static str) -> Result<Vec<u8>, Error> {
@@ -75,9 +91,9 @@ mod tests {
         let put = |name: &str, content: &[u8]| std::fs::write(folder.join(name), content).unwrap();
         let complaint = || read(&folder).unwrap_err().to_string();
         assert!(complaint().starts_with("cannot read address: "), "{}", complaint());
-        for wrong in [&b""[..], b"lazarus-gateway:443", b"10.0.0.1", b"\xff\xfe", &[b'1'; 9_000]] {
+        for wrong in [&b""[..], b"gateway", b"a b:443", b"a@b:443", b"a:443/", b"a:x", b"10.0.0.1", b"\xff\xfe", &[b'1'; 9_000]] {
             put("address", wrong);
-            assert_eq!(complaint(), "address holds no IP:port");
+            assert_eq!(complaint(), "address holds no address:port");
         }
         put("address", b"[fd00::1]:443\n");
         assert!(complaint().starts_with("cannot read ca.crt: "), "{}", complaint());
@@ -88,7 +104,9 @@ mod tests {
         }
         put("token", b"a.b-c_d\n");
         let (place, authorization) = read(&folder).unwrap();
-        assert_eq!(place, Place { address: "[fd00::1]:443".parse().unwrap(), bundle: b"anything".to_vec() });
+        assert_eq!(place, Place { address: "[fd00::1]:443".into(), bundle: b"anything".to_vec() });
+        put("address", b"gateway.example:8443");
+        assert_eq!(read(&folder).unwrap().0.address, "gateway.example:8443");
         assert_eq!(authorization, "Bearer a.b-c_d");
         assert!(!format!("{authorization:?}").contains("a.b"), "never in a log");
         std::fs::remove_dir_all(folder).unwrap();

@@ -82,11 +82,17 @@ impl Trouble {
     }
 }
 
-/// The way to the gateway that the files in a folder describe.
+/// The way to the gateway that the files in a folder describe, or that is known.
 #[derive(Debug)]
 pub struct Link {
-    folder: PathBuf,
+    way: Way,
     open: Option<Open>,
+}
+
+#[derive(Debug)]
+enum Way {
+    Folder(PathBuf),
+    Known(Place, HeaderValue),
 }
 
 #[derive(Debug)]
@@ -101,7 +107,13 @@ impl Link {
     /// Nothing is connected before it is needed.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, open: None }
+        Self { way: Way::Folder(folder), open: None }
+    }
+
+    /// A way that is known, with the value of the header that proves who asks.
+    #[must_use]
+    pub fn to(place: Place, authorization: HeaderValue) -> Self {
+        Self { way: Way::Known(place, authorization), open: None }
     }
 
     /// Asks whether the agent may start.
@@ -135,7 +147,10 @@ impl Link {
     }
 
     async fn exchange<T: DeserializeOwned>(&mut self, path: &'static str, body: Bytes) -> Result<T, Trouble> {
-        let (place, authorization) = folder::read(&self.folder)?;
+        let (place, authorization) = match &self.way {
+            Way::Folder(folder) => folder::read(folder)?,
+            Way::Known(place, authorization) => (place.clone(), authorization.clone()),
+        };
         if let Some(open) = self.open.as_mut().filter(|open| open.place == place) {
             match open.request(path, &authorization, body.clone()).await {
                 // A gateway closes what is idle: that is no failure. Reports and questions may come twice.
@@ -153,7 +168,7 @@ impl Open {
     async fn new(place: Place) -> Result<Self, Trouble> {
         let connector = TlsConnector::from(Arc::new(trust(&place.bundle)?));
         let name = ServerName::try_from(names::GATEWAY).map_err(|error| Trouble::Internal(error.to_string()))?;
-        let stream = TcpStream::connect(place.address).await.map_err(Trouble::Connect)?;
+        let stream = TcpStream::connect(&place.address).await.map_err(Trouble::Connect)?;
         stream.set_nodelay(true).map_err(Trouble::Connect)?;
         let stream = connector.connect(name, stream).await.map_err(Trouble::Connect)?;
         let mut builder = http1::Builder::new();

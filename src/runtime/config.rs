@@ -1,6 +1,7 @@
 //! The operator's configuration file: optional keys, checked ranges, messages that name the key.
 
 mod defaults;
+mod gateway;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use super::telemetry::Log;
 use super::yaml;
 use crate::api::AgentPolicySpec;
 use defaults::Defaults;
+use gateway::GatewayKeys;
 
 /// The checked configuration; `Config::default()` is what an absent file means, and `config/lazarus.yaml` spells it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Config {
     pub concurrency: u16,
     /// The longest time of one API write, whole seconds, below the renew deadline.
     pub request_timeout: Duration,
+    /// Names and addresses that the gateway's certificate has beside its own, at most 16.
+    pub gateway_sans: Vec<String>,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -86,6 +90,7 @@ struct File {
     leader_election: LeaderElection,
     concurrency: u16,
     request_timeout_seconds: i64,
+    gateway: GatewayKeys,
     log: Log,
 }
 
@@ -100,7 +105,8 @@ struct LeaderElection {
 impl Default for File {
     fn default() -> Self {
         let (defaults, leader_election) = (Defaults::default(), LeaderElection::default());
-        Self { defaults, leader_election, concurrency: 16, request_timeout_seconds: 5, log: Log::default() }
+        let (gateway, log) = (GatewayKeys::default(), Log::default());
+        Self { defaults, leader_election, concurrency: 16, request_timeout_seconds: 5, gateway, log }
     }
 }
 
@@ -142,11 +148,12 @@ impl File {
                 self.request_timeout_seconds
             ));
         }
+        self.gateway.check()?;
         Ok(self.typed())
     }
 
     fn typed(self) -> Config {
-        let Self { defaults, leader_election, concurrency, request_timeout_seconds, log } = self;
+        let Self { defaults, leader_election, concurrency, request_timeout_seconds, gateway, log } = self;
         Config {
             defaults: defaults.typed(),
             leader_election: Durations {
@@ -156,6 +163,7 @@ impl File {
             },
             concurrency,
             request_timeout: seconds(request_timeout_seconds),
+            gateway_sans: gateway.typed(),
             log,
         }
     }

@@ -108,7 +108,7 @@ async fn start(order: &Order, metrics: &Arc<Metrics>, noted: &Noted) -> Result<R
     let address = listener.local_addr()?;
     let identity = Identity::default();
     let authority = Authority::new(clock.now() - TimeDelta::hours(1))?;
-    identity.show(authority.leaf(names::OPERATOR_NAMESPACE, clock.now())?.certified);
+    identity.show(authority.leaf(names::OPERATOR_NAMESPACE, &[], clock.now())?.certified);
     let client = Client::try_from(kube::Config::new(format!("http://{}", order.api).parse()?))?;
     let keyring = Arc::new(Keyring::new(Arc::clone(&clock)));
     keyring.look(&client).await?;
@@ -124,7 +124,8 @@ async fn start(order: &Order, metrics: &Arc<Metrics>, noted: &Noted) -> Result<R
     heartbeats.open();
     tokio::spawn(scan(heartbeats, woken, terms, Arc::clone(noted)));
     let leadership = Leadership::always();
-    let answers = Answers::new(ledger, Arc::clone(&keyring), client.clone(), leadership, Arc::clone(&clock), Arc::clone(metrics));
+    let (namespace, kept, clock_of) = (names::OPERATOR_NAMESPACE.to_owned(), Arc::clone(&keyring), Arc::clone(&clock));
+    let answers = Answers::new(ledger, kept, client.clone(), namespace, leadership, clock_of, Arc::clone(metrics));
     let config = identity.config()?;
     tokio::spawn(async move {
         let (_trigger, shutdown) = Shutdown::manual();

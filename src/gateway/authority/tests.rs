@@ -26,8 +26,9 @@ fn again(authority: &Authority) -> Authority {
 #[test]
 fn a_certificate_is_trusted_under_its_names_and_for_a_day() {
     let authority = again(&Authority::new(moment(0)).unwrap());
-    let (bundle, leaf) = (authority.bundle(moment(0)), authority.leaf("lazarus-pit", moment(0)).unwrap());
-    for name in ["lazarus-gateway", "lazarus-gateway.lazarus-pit.svc"] {
+    let sans = ["agents.example", "203.0.113.7", "2001:db8::7"].map(str::to_owned);
+    let (bundle, leaf) = (authority.bundle(moment(0)), authority.leaf("lazarus-pit", &sans, moment(0)).unwrap());
+    for name in ["lazarus-gateway", "lazarus-gateway.lazarus-pit.svc", "agents.example", "203.0.113.7", "2001:db8::7"] {
         assert!(trusts(&bundle, &leaf, name, moment(0)), "{name}");
     }
     assert!(!trusts(&bundle, &leaf, "kubernetes.default.svc", moment(0)));
@@ -46,7 +47,7 @@ fn no_client_meets_a_certificate_that_its_bundle_does_not_cover() {
     assert!(!new.needs_rotation(moment(due)));
     let both = new.bundle(moment(due));
     assert!(both.ends_with(&first) && both.len() > first.len(), "newest first");
-    let leaf = |seconds| new.leaf("lazarus-pit", moment(seconds)).unwrap();
+    let leaf = |seconds| new.leaf("lazarus-pit", &[], moment(seconds)).unwrap();
     let name = "lazarus-gateway";
     // Right after the rotation nobody has the new bundle yet; ten minutes later everybody has.
     for (seconds, by_old) in [(due, true), (due + 599, true), (due + 600, false)] {
@@ -64,7 +65,7 @@ fn no_client_meets_a_certificate_that_its_bundle_does_not_cover() {
 fn an_authority_that_replaces_an_expired_one_signs_at_once() {
     let late = moment(400 * DAY);
     let authority = again(&Authority::new(moment(0)).unwrap().rotate(late).unwrap());
-    assert!(trusts(&authority.bundle(late), &authority.leaf("n", late).unwrap(), "lazarus-gateway", late));
+    assert!(trusts(&authority.bundle(late), &authority.leaf("n", &[], late).unwrap(), "lazarus-gateway", late));
     assert_eq!(authority.data().len(), 3);
 }
 

@@ -111,6 +111,7 @@ fn world(server: &Server, address: &str) -> World {
         metrics,
         namespace: "lazarus-pit".into(),
         address: address.parse().unwrap(),
+        sans: Vec::new(),
     });
     let world = World { server: server.clone(), clock, leadership, gateway };
     world.lead();

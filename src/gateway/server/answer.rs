@@ -17,6 +17,8 @@ use crate::report::metrics::Answered;
 #[derive(Clone, Debug)]
 pub(super) enum Taken {
     Beat(Reply),
+    /// A standby's, which only shows that the way is free.
+    Canary(Reply),
     Admission(Admission),
     Health(Health),
 }
@@ -67,6 +69,7 @@ impl Taken {
     pub(super) fn counted(&self) -> Answered {
         match self {
             Self::Beat(_) => Answered::Beat,
+            Self::Canary(_) => Answered::Canary,
             Self::Admission(admission) if admission.admitted => Answered::Admitted,
             Self::Admission(_) => Answered::NotAdmitted,
             Self::Health(_) => Answered::Health,
@@ -78,13 +81,14 @@ impl Taken {
         match self {
             Self::Beat(_) => true,
             Self::Admission(admission) => admission.admitted,
-            Self::Health(_) => false,
+            // The next one is to come by the Service anew.
+            Self::Canary(_) | Self::Health(_) => false,
         }
     }
 
     pub(super) fn response(&self, stays: bool) -> Response<Full<Bytes>> {
         match self {
-            Self::Beat(reply) => json(StatusCode::OK, reply, stays),
+            Self::Beat(reply) | Self::Canary(reply) => json(StatusCode::OK, reply, stays),
             Self::Admission(admission) => json(StatusCode::OK, admission, stays),
             Self::Health(health) => json(StatusCode::OK, health, stays),
         }
@@ -105,6 +109,8 @@ impl Declined {
                 Rejected::Audience => Answered::TokenAudience,
                 Rejected::Time => Answered::TokenTime,
                 Rejected::Unbound => Answered::TokenUnbound,
+                Rejected::Bound => Answered::TokenBound,
+                Rejected::Account => Answered::TokenAccount,
             },
             Self::Invalid(Invalid::TooLong) => Answered::TooLong,
             Self::Invalid(Invalid::Malformed | Invalid::Protocol) => Answered::Malformed,

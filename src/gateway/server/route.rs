@@ -15,7 +15,8 @@ use super::places::Place;
 use crate::api::beat::{Admission, Ask, Beat, Invalid, LONGEST_BODY, Reply};
 use crate::api::names;
 use crate::gateway::keys::{Denied, Keyring};
-use crate::gateway::ledger::{Ledger, Tally, Uid};
+use crate::gateway::ledger::{CANARY_INTERVAL, Ledger, Tally, Uid};
+use crate::gateway::token::Bearer;
 use crate::report::metrics::Metrics;
 use crate::runtime::clock::Clock;
 use crate::runtime::leadership::Leadership;
@@ -34,6 +35,8 @@ pub struct Answers {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     client: ClientOf,
+    /// The operator's namespace.
+    namespace: String,
     started: Instant,
     tally: Mutex<Option<(Instant, Tally)>>,
 }
@@ -48,18 +51,29 @@ impl std::fmt::Debug for ClientOf {
 }
 
 impl Answers {
-    /// Answers from the ledger and keys; `client` reads keys that are not known yet.
+    /// Answers from the ledger and keys; `client` reads keys that are not known yet, `namespace` is the operator's.
     #[must_use]
     pub fn new(
         ledger: Arc<Mutex<Ledger>>,
         keyring: Arc<Keyring>,
         client: Client,
+        namespace: String,
         leadership: Leadership,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let started = clock.monotonic();
-        Self { ledger, keyring, leadership, clock, metrics, client: ClientOf(client), started, tally: Mutex::default() }
+        Self {
+            ledger,
+            keyring,
+            leadership,
+            clock,
+            metrics,
+            client: ClientOf(client),
+            namespace,
+            started,
+            tally: Mutex::default(),
+        }
     }
 
     /// Forgets what only a leader may know.
@@ -92,19 +106,24 @@ impl Answers {
     async fn route(&self, request: Request<Incoming>, limits: Limits, signed: &mut Option<Uid>) -> Result<Taken, Declined> {
         match (request.uri().path(), request.method()) {
             ("/beat", &Method::POST) => {
-                let (pod, body) = self.admit(request, limits, signed).await?;
+                let (bearer, body) = self.admit(request, limits, signed).await?;
                 let beat = Beat::read(&body)?;
                 let mut ledger = self.ledger();
                 self.leads()?;
-                let next = ledger.note(pod, &beat, self.clock.monotonic())?;
+                let (pod, now) = (bearer.pod, self.clock.monotonic());
+                if self.is_replica(&bearer) {
+                    ledger.canary(now);
+                    return Ok(Taken::Canary(Reply { next_heartbeat_seconds: CANARY_INTERVAL, holds: Vec::new() }));
+                }
+                let next = ledger.note(pod, &beat, now)?;
                 Ok(Taken::Beat(Reply { next_heartbeat_seconds: next, holds: ledger.holds(pod) }))
             }
             ("/admission", &Method::POST) => {
-                let (pod, body) = self.admit(request, limits, signed).await?;
+                let (bearer, body) = self.admit(request, limits, signed).await?;
                 Ask::read(&body)?;
                 let mut ledger = self.ledger();
                 self.leads()?;
-                let admitted = ledger.ask(pod, self.clock.monotonic())?;
+                let admitted = ledger.ask(bearer.pod, self.clock.monotonic())?;
                 Ok(Taken::Admission(Admission { admitted, retry_seconds: if admitted { 0 } else { ASK_AGAIN } }))
             }
             ("/health", &Method::GET) => Ok(Taken::Health(self.health())),
@@ -120,7 +139,7 @@ impl Answers {
         request: Request<Incoming>,
         limits: Limits,
         signed: &mut Option<Uid>,
-    ) -> Result<(Uid, Bytes), Declined> {
+    ) -> Result<(Bearer, Bytes), Declined> {
         self.leads()?;
         let token = bearer(request.headers()).ok_or(Declined::NoToken)?;
         let checked = self.keyring.check(token, &self.client.0).await;
@@ -129,18 +148,23 @@ impl Answers {
             Err(Denied::Rejected(rejected)) => rejected.signed_for(token),
             Err(Denied::NotReady) => None,
         };
-        let pod = checked?.pod;
+        let bearer = checked?;
         if request.body().size_hint().lower() > LONGEST_BODY as u64 {
             return Err(Invalid::TooLong.into());
         }
         let body = Limited::new(request.into_body(), LONGEST_BODY).collect();
         match tokio::time::timeout(limits.body, body).await {
-            Ok(Ok(body)) => Ok((pod, body.to_bytes())),
+            Ok(Ok(body)) => Ok((bearer, body.to_bytes())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Invalid::TooLong.into()),
             Ok(Err(error)) if !timed_out(&*error) => Err(Invalid::Malformed.into()),
             // The time for the body, or that for the whole request.
             Ok(Err(_)) | Err(_) => Err(Declined::Slow),
         }
+    }
+
+    /// Whether it is a replica of this operator.
+    fn is_replica(&self, bearer: &Bearer) -> bool {
+        bearer.namespace == self.namespace && bearer.account.as_deref() == Some(names::OPERATOR)
     }
 
     fn leads(&self) -> Result<(), Declined> {

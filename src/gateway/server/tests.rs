@@ -20,6 +20,7 @@ use crate::runtime::shutdown::Trigger;
 
 mod abuse;
 mod client;
+mod elsewhere;
 
 use self::client::{Answer, Connection, Stream, answer, ask, connect, is_closed};
 
@@ -45,7 +46,7 @@ async fn world(limits: Limits) -> World {
     let (address, issuer, identity) = (listener.local_addr().unwrap(), Issuer::new("k"), Identity::default());
     let authority = Authority::new(clock.now() - TimeDelta::hours(1)).unwrap();
     let bundle = authority.bundle(clock.now());
-    identity.show(authority.leaf("lazarus-pit", clock.now()).unwrap().certified);
+    identity.show(authority.leaf("lazarus-pit", &[], clock.now()).unwrap().certified);
     let published = issuer.published();
     let (client, _) = api(move || Some(published.clone()));
     let keyring = Arc::new(Keyring::new(Arc::clone(&clock)));
@@ -53,7 +54,8 @@ async fn world(limits: Limits) -> World {
     let leadership = Leadership::none(Arc::clone(&clock));
     let metrics = Arc::new(Metrics::new());
     let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
-    let answers = Answers::new(Arc::clone(&ledger), keyring, client, leadership.clone(), clock, Arc::clone(&metrics));
+    let answers =
+        Answers::new(Arc::clone(&ledger), keyring, client, "lazarus-pit".into(), leadership.clone(), clock, Arc::clone(&metrics));
     tokio::spawn(serve(listener, identity.config().unwrap(), Arc::new(answers), limits, shutdown));
     let world = World { address, issuer, ledger, leadership, metrics, identity, authority, bundle, _trigger: trigger };
     world.lead();
@@ -147,6 +149,9 @@ async fn every_kind_of_bad_token_is_401_and_counted_by_kind() {
         *claims.pointer_mut(path).unwrap() = value;
         world.issuer.token(&claims)
     };
+    let mut nobodys = crate::gateway::testing::claims(POD, SystemClock.now());
+    (nobodys["aud"], nobodys["kubernetes.io"]["pod"]) = (json!("lazarus-gateway/cell/agent/1"), Value::Null);
+    let nobodys = world.issuer.token(&nobodys);
     let good = world.token();
     let (head, rest) = good.split_once('.').unwrap();
     let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", rest.split_once('.').unwrap().0);
@@ -159,6 +164,8 @@ async fn every_kind_of_bad_token_is_401_and_counted_by_kind() {
         (Some(claims("/aud/0", json!("kubernetes"))), Answered::TokenAudience),
         (Some(claims("/exp", json!(1_000_000))), Answered::TokenTime),
         (Some(claims("/kubernetes.io/pod", Value::Null)), Answered::TokenUnbound),
+        (Some(claims("/aud/0", json!("lazarus-gateway/cell/agent/1"))), Answered::TokenBound),
+        (Some(nobodys), Answered::TokenAccount),
         (None, Answered::NoToken),
     ];
     for (token, counted) in cases {
@@ -291,12 +298,12 @@ async fn a_client_that_knows_only_the_old_authority_connects_right_after_a_rotat
     let world = world(Limits::default()).await;
     let (now, ago) = (SystemClock.now(), SystemClock.now() - TimeDelta::minutes(10));
     let rotated = world.authority.rotate(ago).unwrap();
-    world.identity.show(rotated.leaf("lazarus-pit", ago).unwrap().certified);
+    world.identity.show(rotated.leaf("lazarus-pit", &[], ago).unwrap().certified);
     for bundle in [world.bundle.clone(), rotated.bundle(now)] {
         connect(world.address, &bundle).await.unwrap();
     }
     // Ten minutes later the new one signs; the bundles have arrived everywhere by then.
-    world.identity.show(rotated.leaf("lazarus-pit", now).unwrap().certified);
+    world.identity.show(rotated.leaf("lazarus-pit", &[], now).unwrap().certified);
     connect(world.address, &rotated.bundle(now)).await.unwrap();
     assert!(connect(world.address, &world.bundle).await.is_err());
 }

@@ -56,7 +56,76 @@ fn check(keys: &Keys, token: &str) -> Result<Bearer, Rejected> {
 fn a_good_token_says_whose_it_is() {
     let issuer = Issuer::new();
     let bearer = check(&issuer.keys(), &issuer.token(&header(), &claims())).unwrap();
-    assert_eq!(bearer, Bearer { namespace: "missions".into(), pod: Uid::read(POD).unwrap() });
+    assert_eq!(bearer, Bearer { namespace: "missions".into(), account: None, pod: Uid::read(POD).unwrap() });
+    let mut claims = claims();
+    for (subject, account) in [
+        ("system:serviceaccount:missions:scout", Some("scout")),
+        ("system:serviceaccount:others:scout", None),
+        ("system:serviceaccount:missions:", None),
+        ("alice", None),
+    ] {
+        claims["sub"] = json!(subject);
+        let bearer = check(&issuer.keys(), &issuer.token(&header(), &claims)).unwrap();
+        assert_eq!((bearer.account.as_deref(), bearer.pod), (account, Uid::read(POD).unwrap()), "{subject}");
+    }
+}
+
+const ELSEWHERE: &str = "lazarus-gateway/5d1c9f1e-0000-4000-8000-000000000000/oracle/1";
+
+fn elsewhere() -> Value {
+    json!({
+        "iss": "https://issuer", "aud": [ELSEWHERE], "exp": NOW + 600, "nbf": NOW,
+        "sub": "system:serviceaccount:missions:watch-external",
+        "kubernetes.io": {"namespace": "missions", "serviceaccount": {"name": "watch-external", "uid": "a"}},
+    })
+}
+
+#[test]
+fn an_agent_elsewhere_is_known_by_its_account_and_audience() {
+    let issuer = Issuer::new();
+    let with = |path: &str, value: Value| {
+        let mut claims = elsewhere();
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        claims.pointer_mut(parent).unwrap()[key] = value;
+        check(&issuer.keys(), &issuer.token(&header(), &claims))
+    };
+    let good = with("/exp", json!(NOW + 1)).unwrap();
+    let uid = |namespace, account, audience| Uid::read(&external::uid(namespace, account, audience)).unwrap();
+    let account = Some("watch-external".to_owned());
+    assert_eq!(good, Bearer { namespace: "missions".into(), account, pod: uid("missions", "watch-external", ELSEWHERE) });
+    assert_eq!(with("/aud", json!(ELSEWHERE)), Ok(good.clone()));
+    assert_eq!(with("/aud", json!([ELSEWHERE, "https://cluster"])), Ok(good.clone()), "it is also good elsewhere");
+
+    let other = with("/sub", json!("system:serviceaccount:missions:default")).unwrap();
+    assert_eq!(other.pod, uid("missions", "default", ELSEWHERE), "a stranger");
+    assert_ne!(other.pod, good.pod);
+    for (path, value, rejected) in [
+        ("/kubernetes.io/pod", json!({"name": "p", "uid": POD}), Rejected::Bound),
+        ("/kubernetes.io/pod", json!({"name": "p", "uid": ""}), Rejected::Bound),
+        ("/kubernetes.io", Value::Null, Rejected::Account),
+        ("/sub", Value::Null, Rejected::Account),
+        ("/sub", json!("alice"), Rejected::Account),
+        ("/sub", json!("system:serviceaccount:others:watch-external"), Rejected::Account),
+        ("/aud", json!([ELSEWHERE, "lazarus-gateway"]), Rejected::Audience),
+        ("/aud", json!([ELSEWHERE, format!("{ELSEWHERE}1")]), Rejected::Audience),
+        ("/aud", json!([ELSEWHERE, ELSEWHERE]), Rejected::Audience),
+        ("/aud", json!([]), Rejected::Audience),
+        ("/exp", json!(NOW - 30), Rejected::Time),
+        ("/iss", json!("https://other"), Rejected::Issuer),
+    ] {
+        assert_eq!(with(path, value.clone()), Err(rejected), "{path} {value}");
+    }
+}
+
+#[test]
+fn whose_a_signed_token_is_that_was_rejected_is_known() {
+    let issuer = Issuer::new();
+    let signed_for = |claims: &Value, rejected: Rejected| rejected.signed_for(&issuer.token(&header(), claims));
+    let good = check(&issuer.keys(), &issuer.token(&header(), &elsewhere())).unwrap();
+    assert_eq!(signed_for(&elsewhere(), Rejected::Time), Some(good.pod));
+    assert_eq!(signed_for(&claims(), Rejected::Time), Uid::read(POD));
+    assert_eq!(signed_for(&elsewhere(), Rejected::Signature), None);
+    assert_eq!(signed_for(&json!({}), Rejected::Time), None);
 }
 
 #[test]
@@ -70,7 +139,8 @@ fn each_thing_that_can_be_wrong_is_told_apart() {
     };
     assert_eq!(with("/iss", json!("https://other")), Err(Rejected::Issuer));
     assert_eq!(with("/aud", json!("kubernetes")), Err(Rejected::Audience));
-    assert_eq!(with("/aud/0", json!("lazarus-gateway/cell/agent/1")), Err(Rejected::Audience));
+    assert_eq!(with("/aud/0", json!("lazarus-gateways")), Err(Rejected::Audience));
+    assert_eq!(with("/aud/0", json!("lazarus-gateway/cell/agent/1")), Err(Rejected::Bound));
     assert_eq!(with("/exp", json!(NOW - 30)), Err(Rejected::Time));
     assert_eq!(with("/nbf", json!(NOW + 31)), Err(Rejected::Time));
     assert_eq!(with("/kubernetes.io/pod", Value::Null), Err(Rejected::Unbound));

@@ -6,7 +6,8 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy,
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
     ObjectFieldSelector, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecurityContext, Volume, VolumeMount, WeightedPodAffinityTerm,
+    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccountTokenProjection, Volume,
+    VolumeMount, VolumeProjection, WeightedPodAffinityTerm,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -14,8 +15,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Object, Options, namespaced, strings, words};
-use crate::api::names::{GATEWAY_TARGET_PORT, OPERATOR, short_hash};
+use crate::api::names::{AUDIENCE, GATEWAY, GATEWAY_TARGET_PORT, OPERATOR, PULSE_FOLDER, short_hash};
 use crate::apply::gateway::PORT_NAME;
+use crate::pulse::folder::TOKEN;
 
 const CONFIGURATION: &str = include_str!("../../../config/lazarus.yaml");
 const CONFIGURATION_FILE: &str = "lazarus.yaml";
@@ -104,13 +106,29 @@ fn pod(options: &Options) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![container(options)],
-        volumes: Some(vec![Volume {
-            name: "config".into(),
-            config_map: Some(ConfigMapVolumeSource { name: OPERATOR.into(), ..ConfigMapVolumeSource::default() }),
-            ..Volume::default()
-        }]),
+        volumes: Some(vec![
+            Volume {
+                name: "config".into(),
+                config_map: Some(ConfigMapVolumeSource { name: OPERATOR.into(), ..ConfigMapVolumeSource::default() }),
+                ..Volume::default()
+            },
+            token(),
+        ]),
         ..PodSpec::default()
     }
+}
+
+/// With it the replica that does not lead reports to the gateway as a sidecar does.
+fn token() -> Volume {
+    let token = ServiceAccountTokenProjection {
+        audience: Some(AUDIENCE.into()),
+        expiration_seconds: Some(3600),
+        path: TOKEN.into(),
+        ..ServiceAccountTokenProjection::default()
+    };
+    let token = VolumeProjection { service_account_token: Some(token), ..VolumeProjection::default() };
+    let projected = ProjectedVolumeSource { sources: Some(vec![token]), ..ProjectedVolumeSource::default() };
+    Volume { name: GATEWAY.into(), projected: Some(projected), ..Volume::default() }
 }
 
 fn container(options: &Options) -> Container {
@@ -149,14 +167,13 @@ fn container(options: &Options) -> Container {
             capabilities: Some(Capabilities { drop: Some(words(["ALL"])), ..Capabilities::default() }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![VolumeMount {
-            name: "config".into(),
-            mount_path: CONFIGURATION_FOLDER.into(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some(vec![mount("config", CONFIGURATION_FOLDER), mount(GATEWAY, PULSE_FOLDER)]),
         ..Container::default()
     }
+}
+
+fn mount(name: &str, path: &str) -> VolumeMount {
+    VolumeMount { name: name.into(), mount_path: path.into(), read_only: Some(true), ..VolumeMount::default() }
 }
 
 fn port(name: &str, number: u16) -> ContainerPort {

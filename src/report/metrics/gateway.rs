@@ -16,6 +16,8 @@ labels! {
     Answered {
         /// A report was taken.
         Beat = "beat",
+        /// A report of a replica that does not lead was taken.
+        Canary = "canary",
         /// An agent may start.
         Admitted = "admitted",
         /// An agent may not start yet.
@@ -40,6 +42,10 @@ labels! {
         TokenTime = "token_time",
         /// The token is not bound to a pod.
         TokenUnbound = "token_unbound",
+        /// The token is for an agent elsewhere, but bound to a pod.
+        TokenBound = "token_bound",
+        /// The token is for an agent elsewhere, but not of a ServiceAccount.
+        TokenAccount = "token_account",
         /// The body is not what was asked for.
         Malformed = "malformed",
         /// The body is too long.

@@ -42,6 +42,7 @@ fn the_shipped_file_names_every_key() {
         "/leaderElection/retryPeriodSeconds",
         "/concurrency",
         "/requestTimeoutSeconds",
+        "/gateway/external/sans",
         "/log/level",
         "/log/format",
     ];
@@ -67,12 +68,18 @@ fn a_key_given_alone_leaves_its_neighbours_at_their_defaults() {
 }
 
 #[test]
+fn names_and_addresses_of_the_way_from_outside_are_taken_as_they_are() {
+    let config = parse("gateway: {external: {sans: [agents.example, 203.0.113.7, \"2001:db8::7\"]}}\n").unwrap();
+    assert_eq!(config.gateway_sans, ["agents.example", "203.0.113.7", "2001:db8::7"]);
+}
+
+#[test]
 fn errors_name_the_key_and_what_is_allowed() {
     let cases = [
         (
             "concurency: 3",
             "FILE: unknown field `concurency`, expected one of `defaults`, `leaderElection`, `concurrency`, \
-                           `requestTimeoutSeconds`, `log`",
+                           `requestTimeoutSeconds`, `gateway`, `log`",
         ),
         (
             "defaults: {restart: {attempts: 1}}",
@@ -84,6 +91,18 @@ fn errors_name_the_key_and_what_is_allowed() {
             "FILE: log.level: unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`",
         ),
         ("defaults: {revive: Sometimes}", "FILE: defaults.revive: unknown variant `Sometimes`, expected"),
+        ("gateway: {external: {serviceType: NodePort}}", "FILE: gateway.external: unknown field `serviceType`, expected `sans`"),
+        (
+            "gateway: {external: {sans: [agents.example, \"agents.example:443\"]}}",
+            "FILE: gateway.external.sans[1] is \"agents.example:443\": it must be a DNS name or an IP address, without a port",
+        ),
+        ("gateway: {external: {sans: [10.0.0.256]}}", "FILE: gateway.external.sans[0] is \"10.0.0.256\": it must be"),
+        ("gateway: {external: {sans: [\"\"]}}", "FILE: gateway.external.sans[0] is \"\": it must be"),
+        ("gateway: {external: {sans: [\"*.example\"]}}", "FILE: gateway.external.sans[0] is \"*.example\": it must be"),
+        (
+            "gateway: {external: {sans: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]}}",
+            "FILE: gateway.external.sans has 17 names: it must have at most 16",
+        ),
         ("concurrency: 0", "FILE: concurrency is 0: it must be between 1 and 256"),
         ("concurrency: 257", "FILE: concurrency is 257: it must be between 1 and 256"),
         (
