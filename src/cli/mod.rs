@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod approve;
+mod beat;
 mod cluster;
 mod crds;
 mod decision;
@@ -20,6 +21,7 @@ mod simulate;
 mod standing;
 mod status;
 mod substitute;
+mod token;
 mod view;
 
 use std::ffi::OsString;
@@ -40,7 +42,7 @@ struct Arguments {
     command: Command,
 }
 
-/// Look at missions of AI agents, and decide about their dead.
+/// Look at missions of AI agents, decide about their dead, and report from elsewhere.
 #[derive(Parser)]
 #[command(name = PLUGIN, bin_name = "kubectl lazarus", version, propagate_version = true, arg_required_else_help = true)]
 struct Plugin {
@@ -60,6 +62,8 @@ enum People {
     Revive(revive::Arguments),
     Substitute(substitute::Arguments),
     Simulate(simulate::Arguments),
+    Token(token::Arguments),
+    Beat(beat::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -118,6 +122,8 @@ impl People {
                 Self::Revive(arguments) => arguments.run(program).await,
                 Self::Substitute(arguments) => arguments.run(program).await,
                 Self::Simulate(arguments) => arguments.run(),
+                Self::Token(arguments) => arguments.run(program).await,
+                Self::Beat(arguments) => arguments.run(program).await,
             }
         })
     }
@@ -131,7 +137,7 @@ pub fn command() -> clap::Command {
 
 /// The commands that write JSON with `-o json`, and its schema, for the documentation.
 #[must_use]
-pub fn outputs() -> [(&'static str, Schema); 7] {
+pub fn outputs() -> [(&'static str, Schema); 9] {
     [
         ("status", schema_for!(status::Missions)),
         ("ps", schema_for!(ps::Agents)),
@@ -140,6 +146,8 @@ pub fn outputs() -> [(&'static str, Schema); 7] {
         ("approve, deny, revive, substitute", schema_for!(outcome::Results)),
         ("simulate --snapshot", schema_for!(simulate::Simulated)),
         ("simulate --replay", schema_for!(simulate::Replayed)),
+        ("token", schema_for!(token::Made)),
+        ("beat", schema_for!(beat::Taken)),
     ]
 }
 

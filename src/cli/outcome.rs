@@ -249,7 +249,8 @@ pub(super) fn finish(output: Output, results: Vec<Decided>) -> Result<(), Error>
     }
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// Reads a span such as 30s, 5m or 1h.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|letter: char| !letter.is_ascii_digit()) {
         Some(at) => text.split_at(at),
         None => (text, "s"),

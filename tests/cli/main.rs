@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod decisions;
+mod elsewhere;
 mod objects;
 mod orders;
 mod replay;

@@ -163,7 +163,8 @@ impl State {
             let message = format!("User \"{user}\" cannot do this");
             return failure(StatusCode::FORBIDDEN, "Forbidden", &message, "x");
         }
-        let words: Vec<_> = path.trim_start_matches("/apis/lazarus-pit.io/v1alpha1/").split('/').collect();
+        let path = ["/apis/lazarus-pit.io/v1alpha1/", "/api/v1/"].iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap();
+        let words: Vec<_> = path.split('/').collect();
         if self.bare {
             return failure(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource", "");
         }
@@ -177,6 +178,16 @@ impl State {
             },
             (&Method::PATCH, ["namespaces", namespace, plural, name, "status"]) => {
                 self.patch(&key(plural, namespace, name), dry_run, body)
+            }
+            (&Method::POST, ["namespaces", namespace, plural, name, "token"]) => {
+                if !self.objects.contains_key(&key(plural, namespace, name)) {
+                    return failure(StatusCode::NOT_FOUND, "NotFound", "not found", name);
+                }
+                let (audience, seconds) = (body["spec"]["audiences"][0].as_str().unwrap(), &body["spec"]["expirationSeconds"]);
+                let token = format!("token-for-{audience}-{seconds}");
+                let mut made = body.clone();
+                made["status"] = json!({ "token": token, "expirationTimestamp": "2126-01-01T00:00:00Z" });
+                (StatusCode::CREATED, made)
             }
             (&Method::POST, ["namespaces", namespace, _]) => {
                 let mut object = body.clone();

@@ -5,6 +5,8 @@ mod admission;
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod beat;
+#[cfg(test)]
 mod gateway;
 #[cfg(test)]
 mod link;

@@ -14,7 +14,7 @@ pub fn page() -> String {
         "# Command line\n\n\
          One program, `lazarus`. Under the name `kubectl-lazarus`, in a folder of `$PATH`, it is a plugin of kubectl: \
          `kubectl lazarus status` is `lazarus status`. Then it has only the commands that people use: `status`, `ps`, `explain`, \
-         `plan`, `approve`, `deny`, `revive`, `substitute` and `simulate`.\n\n\
+         `plan`, `approve`, `deny`, `revive`, `substitute`, `simulate`, `token` and `beat`.\n\n\
          | It ends with | When |\n| --- | --- |\n\
          | 0 | It did what it was asked for. That nothing is there to show or to decide is no failure, nor is a decision that \
          was made in the same way before, nor one that more people have to make as well. |\n\
