@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use lazarus::api::beat::{Beat, LONGEST_BODY};
+use lazarus::api::external;
 use lazarus::gateway::ledger::{Ledger, Uid};
 use lazarus::gateway::token::{Expected, Keys};
 use lazarus::runtime::clock::{Clock, SystemClock};
@@ -20,6 +21,7 @@ const FORGERIES: usize = 100_000;
 const POD: &str = "5d1c9f1e-0000-4000-8000-0000000000ff";
 /// Was committed once.
 const LEFT: &str = "5d1c9f1e-0000-4000-8000-0000000000fe";
+const CELL: &str = "5d1c9f1e-0000-4000-8000-0000000000cc";
 const NOW: i64 = 1_800_000_000;
 const BEAT: &[u8] = br#"{"protocol":1,"agent":"Healthy","silentSeconds":3,"status":"thinking","cycle":7}"#;
 
@@ -63,6 +65,14 @@ impl Signer {
         *claims.pointer_mut(path).unwrap() = value;
         self.token(&header("ES256"), &claims.to_string())
     }
+
+    /// That of an agent elsewhere, with this in place of what it says; null is nothing.
+    fn elsewhere(&self, path: &str, value: Value) -> String {
+        let mut claims = claims_elsewhere();
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        claims.pointer_mut(parent).unwrap()[key] = value;
+        self.token(&header("ES256"), &claims.to_string())
+    }
 }
 
 fn header(algorithm: &str) -> Value {
@@ -73,6 +83,15 @@ fn claims(pod: &str) -> Value {
     json!({
         "iss": "https://issuer", "aud": ["lazarus-gateway"], "exp": NOW + 600, "nbf": NOW,
         "kubernetes.io": {"namespace": "missions", "pod": {"name": "p", "uid": pod}},
+    })
+}
+
+/// Those of an agent elsewhere; each change makes them another's, or nobody's.
+fn claims_elsewhere() -> Value {
+    json!({
+        "iss": "https://issuer", "aud": [external::audience(CELL, "oracle", 2)], "exp": NOW + 600, "nbf": NOW,
+        "sub": format!("system:serviceaccount:missions:{}", external::account("watch")),
+        "kubernetes.io": {"namespace": "missions", "serviceaccount": {"name": external::account("watch"), "uid": CELL}},
     })
 }
 
@@ -194,6 +213,63 @@ impl Forger {
                 let bytes = (0..dice.below(200)).map(|_| u8::try_from(dice.next() % 256).unwrap()).collect();
                 body("bytes for a body", bytes)
             }
+            24 => {
+                let pod = json!([{"name": "p", "uid": POD}, {"uid": LEFT}, {"uid": ""}, {"uid": "x", "name": ""}])[dice.below(4)]
+                    .clone();
+                token("elsewhere, but of a pod", issuer.elsewhere("/kubernetes.io/pod", pod))
+            }
+            25 => {
+                let account =
+                    ["default", "watch", "match-external", "watch-external:", ":watch-external", "Watch-external"][dice.below(6)];
+                token(
+                    "another account elsewhere",
+                    issuer.elsewhere("/sub", json!(format!("system:serviceaccount:missions:{account}"))),
+                )
+            }
+            26 => {
+                let mut other = CELL.to_owned().into_bytes();
+                let place = dice.below(8);
+                other[place] = if other[place] == b'0' { b'1' } else { b'0' };
+                let other = String::from_utf8(other).unwrap();
+                token(
+                    "another mission's cell elsewhere",
+                    issuer.elsewhere("/aud", json!([external::audience(&other, "oracle", 2)])),
+                )
+            }
+            27 => {
+                let audience = match dice.below(5) {
+                    0 => external::audience(CELL, "oracle", 1),
+                    1 => external::audience(CELL, "oracle", 3 + seconds),
+                    2 => external::audience(CELL, "scout", 2),
+                    3 => format!("{}/", external::audience(CELL, "oracle", 2)),
+                    _ => external::audience(CELL, "oracle", 2).replace('/', "//"),
+                };
+                token("another incarnation elsewhere", issuer.elsewhere("/aud", json!([audience])))
+            }
+            28 => {
+                let own = external::audience(CELL, "oracle", 2);
+                let both = [
+                    json!([own, "lazarus-gateway"]),
+                    json!(["lazarus-gateway", own]),
+                    json!([own, external::audience(CELL, "oracle", 1)]),
+                    json!([own, own]),
+                ];
+                token("two audiences elsewhere", issuer.elsewhere("/aud", both[dice.below(4)].clone()))
+            }
+            29 => {
+                let nobody =
+                    json!([null, "", "alice", "system:serviceaccount", "system:serviceaccount:", "system:node:watch-external"]);
+                token("nobody's elsewhere", issuer.elsewhere("/sub", nobody[dice.below(6)].clone()))
+            }
+            30 => {
+                let mut claims = claims_elsewhere();
+                claims["kubernetes.io"]["namespace"] = json!(["mission", "", "missions2", "kube-system"][dice.below(4)]);
+                let claims = claims.to_string();
+                let said = if dice.below(2) == 0 { claims.clone() } else { claims.replace(r#""kubernetes.io""#, r#""other""#) };
+                token("another namespace elsewhere", issuer.token(&header("ES256"), &said))
+            }
+            31 => token("expired elsewhere", issuer.elsewhere("/exp", json!(NOW - 30 - seconds))),
+            32 => token("another key elsewhere", other.elsewhere("/exp", json!(NOW + 600))),
             _ => None,
         }
     }
@@ -207,22 +283,26 @@ fn no_forgery_is_taken_and_what_it_was_made_from_is() {
     let mut gateway = Gateway { keys: Keys::read(set.to_string().as_bytes()).unwrap(), ledger: Ledger::new(now), now };
     let signed = |pod| issuer.token(&header("ES256"), &claims(pod).to_string());
     let (good, left, stranger) = (signed(POD), signed(LEFT), signed("5d1c9f1e-0000-4000-8000-0000000000fd"));
-    for pod in [POD, LEFT] {
+    let uid = external::uid("missions", &external::account("watch"), &external::audience(CELL, "oracle", 2));
+    for pod in [POD, LEFT, &uid] {
         gateway.ledger.enter(Uid::read(pod).unwrap(), 15, true, now);
     }
+    let elsewhere = issuer.token(&header("ES256"), &claims_elsewhere().to_string());
     gateway.ledger.open();
     assert!(gateway.takes(left.as_bytes(), BEAT), "it is good until its incarnation leaves");
     gateway.ledger.leave(Uid::read(LEFT).unwrap());
 
     let mut forger = Forger { issuer, other: Signer::new(), good: good.clone(), left, stranger, dice: Dice(4) };
     let mut tried = 0;
-    for kind in (0..24).cycle() {
+    for kind in (0..33).cycle() {
         let Some((name, token, body)) = forger.forge(kind) else { continue };
         // As many reports as the agent may send are free at each try: the limit must not be what refuses.
         gateway.now += Duration::from_secs(5);
         assert!(!gateway.takes(&token, &body), "{name}: {} {}", token.escape_ascii(), body.escape_ascii());
         if tried % 100 == 0 {
-            assert!(gateway.takes(good.as_bytes(), BEAT), "the gateway takes nothing any more after {name}");
+            for good in [&good, &elsewhere] {
+                assert!(gateway.takes(good.as_bytes(), BEAT), "the gateway takes nothing any more after {name}");
+            }
         }
         tried += 1;
         if tried == FORGERIES {
