@@ -103,7 +103,7 @@ impl Arguments {
                 Ok(reply) => {
                     (complaint, gone) = (None, false);
                     let wait = pace.taken(&reply);
-                    self.tell(Taken::from(reply))?;
+                    self.tell(&Taken::from(reply))?;
                     wait
                 }
                 Err(trouble) => {
@@ -144,8 +144,8 @@ impl Arguments {
         }
     }
 
-    fn tell(&self, taken: Taken) -> Result<(), Error> {
-        let line = if self.output.is_json() { format!("{}\n", serde_json::to_string(&taken)?) } else { text(&taken) };
+    fn tell(&self, taken: &Taken) -> Result<(), Error> {
+        let line = if self.output.is_json() { format!("{}\n", serde_json::to_string(taken)?) } else { text(taken) };
         print(&line)
     }
 

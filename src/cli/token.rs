@@ -1,5 +1,6 @@
 //! `lazarus token`.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -157,7 +158,7 @@ fn incarnation(cluster: &Cluster, cell: &MissionCell, agent: &str) -> Result<Inc
 async fn place(cluster: &Cluster, given: Option<&str>) -> Result<[String; 2], Error> {
     let found = match cluster.ask(cluster.objects::<ConfigMap>().get(names::GATEWAY)).await {
         Ok(found) => found.data.unwrap_or_default(),
-        Err(Failure::NotFound) => Default::default(),
+        Err(Failure::NotFound) => BTreeMap::new(),
         Err(failure) => return Err(format!("ConfigMap {}: {failure}", names::GATEWAY).into()),
     };
     let key = |key: &str| {

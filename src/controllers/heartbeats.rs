@@ -76,7 +76,13 @@ impl Heartbeats {
         let missions = self.missions();
         let agents = missions.get(cell_uid).map(|mission| mission.agents.as_slice()).unwrap_or_default();
         let ledger = self.ledger();
-        agents.iter().filter_map(|agent| Some((agent.uid.to_string(), ledger.pulse(agent.uid, now)?))).collect()
+        // It looks at everybody, so only for those that need one.
+        let witnesses = agents.iter().any(|agent| agent.elsewhere).then(|| ledger.witnesses(now));
+        let pulse = |agent: &Agent| {
+            let span = witnesses.filter(|_| agent.elsewhere).map_or(0, |witnesses| witnesses.span(agent.uid));
+            Some((agent.uid.to_string(), Pulse { witnessed: span, ..ledger.pulse(agent.uid, now)? }))
+        };
+        agents.iter().filter_map(pulse).collect()
     }
 
     /// Whether everybody who may report was expected since this replica leads.

@@ -28,7 +28,7 @@ pub(super) async fn keep(folder: &Path, leadership: &Leadership, place: impl Fn(
             };
             match &failed {
                 Some(text) if complaint != failed => {
-                    tracing::warn!("cannot reach the leader through the Service: {text}; trying on")
+                    tracing::warn!("cannot reach the leader through the Service: {text}; trying on");
                 }
                 None if complaint.is_some() => tracing::info!("the leader is reached through the Service again"),
                 Some(_) | None => {}

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use crate::api::beat::{Beat, Seen};
 use crate::observe::{Asked, Pulse};
-pub use witness::CANARY_INTERVAL;
-use witness::{Run, Witnesses};
+use witness::Run;
+pub use witness::{CANARY_INTERVAL, Witnesses};
 
 /// Requests that an agent's sidecar may send at once, and then per second.
 const BURST: u8 = 10;
@@ -120,7 +120,6 @@ pub struct Ledger {
     holds: HashMap<Uid, Vec<String>>,
     /// The reports of a replica that does not lead.
     canary: Option<Run>,
-    witnesses: Witnesses,
     open: bool,
 }
 
@@ -128,15 +127,7 @@ impl Ledger {
     /// An empty ledger, whose times count from `origin`. It is closed.
     #[must_use]
     pub fn new(origin: Instant) -> Self {
-        Self {
-            origin,
-            hasher: RandomState::new(),
-            entries: HashMap::new(),
-            holds: HashMap::new(),
-            canary: None,
-            witnesses: Witnesses::default(),
-            open: false,
-        }
+        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), holds: HashMap::new(), canary: None, open: false }
     }
 
     /// Enters a committed incarnation that reports every `interval` seconds; one that is there keeps what is known of it.
@@ -168,7 +159,6 @@ impl Ledger {
     pub fn leave(&mut self, uid: Uid) {
         self.entries.remove(&uid);
         self.holds.remove(&uid);
-        self.witnesses.forget();
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
         }
@@ -177,7 +167,7 @@ impl Ledger {
     /// Forgets everything and closes, as a replica that no longer leads has to.
     pub fn clear(&mut self) {
         (self.entries, self.holds, self.open) = (HashMap::new(), HashMap::new(), false);
-        (self.canary, self.witnesses) = (None, Witnesses::default());
+        self.canary = None;
     }
 
     /// The agent has the parts of these others.
@@ -261,7 +251,6 @@ impl Ledger {
         entry.began = Run::after(entry.run(), entry.interval, now).began;
         entry.last = now;
         entry.reported = true;
-        self.witnesses.forget();
         entry.seen = beat.agent;
         entry.heard = beat.ever_healthy || beat.agent == Seen::Healthy;
         entry.ever_healthy |= entry.heard;

@@ -93,8 +93,8 @@ fn a_folder_holds_what_a_report_needs_and_is_written_anew() {
     assert!(content(&folder, "token").ends_with("-7200"));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 3, "nothing else is left there");
 
-    let taken = folder.join("token");
-    fails(&server.run(&["token", "night-watch", "oracle", "--folder", taken.to_str().unwrap()]), "cannot write to ");
+    let file = folder.join("token");
+    fails(&server.run(&["token", "night-watch", "oracle", "--folder", file.to_str().unwrap()]), "cannot write to ");
     for address in ["agents.example", "agents.example:0", "a b:443", "https://agents.example:443"] {
         let run = server.run(&["token", "night-watch", "oracle", "--folder", path, "--address", address]);
         assert!(run.code == 2 && run.err.contains("an address is HOST:PORT"), "{address}: {}", run.err);

@@ -1,6 +1,5 @@
 //! Whether the way to the gateway is free, when one agent is silent: others bear witness by their reports.
 
-use std::cell::Cell;
 use std::time::Instant;
 
 use super::{Ledger, Uid};
@@ -31,16 +30,22 @@ impl Run {
     }
 }
 
-/// Of the incarnations that report now, the two that have done so for longest without a gap, and since when: one of them is
-/// another than whoever is asked about. Counted once, so that a question about each agent does not go through all the others.
-#[derive(Debug, Default)]
-pub(super) struct Witnesses {
-    counted: Cell<Option<(u32, [Option<(u32, Uid)>; 2])>>,
+/// Who is heard now, as far as it matters for whoever is not: the two incarnations that have reported for longest without a
+/// gap, of which one is another than the silent one, and the replica that does not lead.
+#[derive(Clone, Copy, Debug)]
+pub struct Witnesses {
+    now: u32,
+    canary: Option<u32>,
+    longest: [Option<(u32, Uid)>; 2],
 }
 
 impl Witnesses {
-    pub(super) fn forget(&mut self) {
-        self.counted.set(None);
+    /// For how many seconds up to now the gateway has been reached without a gap by others than this incarnation.
+    #[must_use]
+    pub fn span(&self, silent: Uid) -> u32 {
+        let other = self.longest.into_iter().flatten().find(|(_, uid)| *uid != silent).map(|(began, _)| began);
+        let began = self.canary.into_iter().chain(other).min();
+        began.map_or(0, |began| self.now.saturating_sub(began))
     }
 }
 
@@ -50,21 +55,11 @@ impl Ledger {
         self.canary = Some(Run::after(self.canary, CANARY_INTERVAL, self.seconds(now)));
     }
 
-    /// Whether others show that the gateway was reached all the time for at least the last `span` seconds: another
-    /// incarnation, or a replica that does not lead, has reported without a gap for that long and still does.
+    /// Looks who is heard now.
     #[must_use]
-    pub fn is_witnessed(&self, uid: Uid, span: u32, now: Instant) -> bool {
+    pub fn witnesses(&self, now: Instant) -> Witnesses {
         let now = self.seconds(now);
-        let Some(since) = now.checked_sub(span) else { return false };
         let canary = self.canary.filter(|run| run.goes_on(now)).map(|run| run.began);
-        let other = self.longest(now).into_iter().flatten().find(|(_, other)| *other != uid).map(|(began, _)| began);
-        canary.into_iter().chain(other).any(|began| began <= since)
-    }
-
-    fn longest(&self, now: u32) -> [Option<(u32, Uid)>; 2] {
-        if let Some((_, counted)) = self.witnesses.counted.get().filter(|(at, _)| *at == now) {
-            return counted;
-        }
         let running = self.entries.iter().filter_map(|(uid, entry)| {
             let run = entry.run().filter(|run| run.goes_on(now))?;
             Some((run.began, *uid))
@@ -74,8 +69,7 @@ impl Ledger {
             (Some(longest), _) if next >= longest => [first, second],
             (first, _) => [Some(next), first],
         });
-        self.witnesses.counted.set(Some((now, longest)));
-        longest
+        Witnesses { now, canary, longest }
     }
 }
 
@@ -127,7 +121,11 @@ mod tests {
         }
 
         fn witnessed(&self) -> bool {
-            self.ledger.is_witnessed(SILENT, SPAN, self.clock.monotonic())
+            self.span(SILENT) >= SPAN
+        }
+
+        fn span(&self, silent: Uid) -> u32 {
+            self.ledger.witnesses(self.clock.monotonic()).span(silent)
         }
     }
 
@@ -138,7 +136,7 @@ mod tests {
         assert!(!world.witnessed(), "the others have never reported");
         world.report(&[SILENT], 600);
         assert!(!world.witnessed());
-        assert!(world.ledger.is_witnessed(OTHER, SPAN, world.clock.monotonic()));
+        assert_eq!((world.span(SILENT), world.span(OTHER)), (0, 600));
     }
 
     #[test]
@@ -152,7 +150,6 @@ mod tests {
         assert!(world.witnessed(), "one report is missing");
         world.pass(1);
         assert!(!world.witnessed(), "the gateway may be cut off by now");
-        assert!(!world.ledger.is_witnessed(SILENT, u32::MAX, world.clock.monotonic()));
     }
 
     #[test]
