@@ -233,10 +233,10 @@ fn manifests_are_valid() {
 
 #[test]
 fn a_wrong_manifest_is_noticed() {
-    let text = "{apiVersion: lazarus-pit.io/v1alpha1, kind: MissionCell, metadata: {name: a}, spec: {mission: m, agents: [{name: a, imagee: b, role: Boss}]}}";
+    let text = "{apiVersion: lazarus-pit.io/v1alpha1, kind: MissionCell, metadata: {name: a}, spec: {mission: m, agents: [{imagee: b, role: Boss}]}}";
     let object = yaml::from_str::<Value>(text).unwrap();
     let found = check_manifest(&object).join("\n");
-    for complaint in ["spec.agents[0].imagee is not a field", "spec.agents[0].image is missing", "\"Boss\", which is none of"] {
+    for complaint in ["spec.agents[0].imagee is not a field", "spec.agents[0].name is missing", "\"Boss\", which is none of"] {
         assert!(found.contains(complaint), "{complaint} is missing in\n{found}");
     }
 }
