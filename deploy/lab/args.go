@@ -39,17 +39,39 @@ func parse(flags *flag.FlagSet, arguments []string, count int) ([]string, error)
 
 func newFlags(command string) *flag.FlagSet { return flag.NewFlagSet(command, flag.ContinueOnError) }
 
-// parseUp returns 0 nodes if none were asked for.
-func parseUp(arguments []string) (nodes int, err error) {
+// upOrder is what was asked for on the command line. What was not stays as it is.
+type upOrder struct {
+	nodes                int // 0: not asked for
+	enforced, unenforced bool
+}
+
+func parseUp(arguments []string) (upOrder, error) {
+	var order upOrder
 	flags := newFlags("up")
-	flags.IntVar(&nodes, "nodes", 0, "")
+	flags.IntVar(&order.nodes, "nodes", 0, "")
+	flags.BoolVar(&order.enforced, "network-policy", false, "")
+	flags.BoolVar(&order.unenforced, "no-network-policy", false, "")
 	if _, err := parse(flags, arguments, 0); err != nil {
-		return 0, err
+		return order, err
 	}
-	if nodes < 0 || nodes > place.MaxNodes {
-		return 0, usageError(fmt.Sprintf("up --nodes %d: 1 to %d", nodes, place.MaxNodes))
+	if order.nodes < 0 || order.nodes > place.MaxNodes {
+		return order, usageError(fmt.Sprintf("up --nodes %d: 1 to %d", order.nodes, place.MaxNodes))
 	}
-	return nodes, nil
+	if order.enforced && order.unenforced {
+		return order, usageError("up: --network-policy or --no-network-policy, not both")
+	}
+	return order, nil
+}
+
+// apply changes what the lab was asked for before.
+func (order upOrder) apply(lab place.Lab) place.Lab {
+	if order.nodes != 0 {
+		lab.Nodes = order.nodes
+	}
+	if order.enforced || order.unenforced {
+		lab.Unenforced = order.unenforced
+	}
+	return lab
 }
 
 // parseSignal takes KILL, SIGKILL or 9.

@@ -25,14 +25,33 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 
 func TestTheNumberOfNodesHasLimits(t *testing.T) {
 	for text, want := range map[string]int{"1": 1, "2": 2, "16": 16} {
-		if nodes, err := parseUp([]string{"--nodes", text}); err != nil || nodes != want {
-			t.Errorf("%s: %d %v", text, nodes, err)
+		if order, err := parseUp([]string{"--nodes", text}); err != nil || order.nodes != want {
+			t.Errorf("%s: %+v %v", text, order, err)
 		}
 	}
 	for _, text := range []string{"-1", "17", "many"} {
 		if _, err := parseUp([]string{"--nodes", text}); err == nil {
 			t.Errorf("%s nodes are accepted", text)
 		}
+	}
+}
+
+func TestWhetherPoliciesAreEnforcedStaysAsItWas(t *testing.T) {
+	for _, each := range []struct {
+		before    bool
+		arguments []string
+		want      bool
+	}{
+		{false, nil, false}, {true, nil, true}, {true, []string{"--nodes", "2"}, true},
+		{false, []string{"--no-network-policy"}, true}, {true, []string{"--network-policy"}, false},
+	} {
+		order, err := parseUp(each.arguments)
+		if got := order.apply(place.Lab{Unenforced: each.before}).Unenforced; err != nil || got != each.want {
+			t.Errorf("%+v: unenforced is %v, %v", each, got, err)
+		}
+	}
+	if _, err := parseUp([]string{"--network-policy", "--no-network-policy"}); err == nil {
+		t.Error("both at once are accepted")
 	}
 }
 

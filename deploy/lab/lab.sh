@@ -48,7 +48,7 @@ require_packages() {
 # An older Go fetches the toolchain that go.mod names, unless told not to.
 require_go() {
 	local wanted have
-	wanted=$(sed -n 's/^go //p' "$LAB_SOURCE"/{.,control,node}/go.mod | sort -V | tail -1)
+	wanted=$(sed -n 's/^go //p' "$LAB_SOURCE"/{.,control,node,addons}/go.mod | sort -V | tail -1)
 	command -v go >/dev/null ||
 		fail "Go is missing: install Go $wanted or newer (Debian's own golang package is too old)"
 	have=$(cd / && go env GOVERSION) && have=${have#go}
@@ -67,7 +67,7 @@ supervisor() {
 	cache=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lazarus-pit/lab}
 	key=$(cd "$LAB_SOURCE" && {
 		go version
-		find . -path ./control -prune -o -path ./node -prune -o -type f ! -name '*_test.go' \
+		find . -path ./control -prune -o -path ./node -prune -o -path ./addons -prune -o -path ./e2e -prune -o -type f ! -name '*_test.go' \
 			! -name '*.sh' -print | LC_ALL=C sort | xargs -d '\n' sha256sum
 	} | sha256sum | cut -c1-12)
 	folder=$cache/lab-$key

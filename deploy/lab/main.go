@@ -19,7 +19,10 @@ import (
 
 const usage = `usage: lab.sh COMMAND
 
-  up [--nodes N]           start the lab, or do nothing if it is up
+  up [--nodes N] [--network-policy | --no-network-policy]
+                           start the lab, or do nothing if it is up. It enforces
+                           NetworkPolicies by a small part made for tests, no product;
+                           without it they do nothing. The last choice holds
   down [--keep]            end it and remove its data; --keep leaves the data for the next up
   status [-o json]         how its parts are; exit status 1 unless all are ready
   logs PART [-f]           a part's log
@@ -142,7 +145,7 @@ func runHidden(command string, rest []string) error {
 	if err != nil {
 		return err
 	}
-	for _, folder := range []string{place.ControlBuild, place.NodeBuild} {
+	for _, folder := range []string{place.ControlBuild, place.NodeBuild, place.AddonsBuild} {
 		if err := build.Hold(folder); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ const (
 )
 
 func up(ctx context.Context, known settings, arguments []string) error {
-	nodes, err := parseUp(arguments)
+	order, err := parseUp(arguments)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func up(ctx context.Context, known settings, arguments []string) error {
 		return err
 	}
 	if pid != 0 {
-		reason := whyRestart(ctx, lab, pid, built, self, nodes)
+		reason := whyRestart(ctx, lab, pid, built, self, order)
 		if reason == "" {
 			fmt.Printf("the lab is up: %s\n", lab.Path("kubeconfig"))
 			return nil
@@ -71,10 +71,8 @@ func up(ctx context.Context, known settings, arguments []string) error {
 	if err := clear(lab, pid); err != nil {
 		return err
 	}
-	if nodes != 0 {
-		lab.Nodes = nodes
-	}
-	lab.Control, lab.Node, lab.Supervisor = built.Control, built.Node, self
+	lab = order.apply(lab)
+	lab.Control, lab.Node, lab.Addons, lab.Supervisor = built.Control, built.Node, built.Addons, self
 	if err := start(ctx, &lab, began); err != nil {
 		return err
 	}
@@ -84,12 +82,16 @@ func up(ctx context.Context, known settings, arguments []string) error {
 }
 
 // whyRestart says why a running lab cannot stay as it is, or nothing if it can.
-func whyRestart(ctx context.Context, lab place.Lab, pid int, built build.Built, self string, nodes int) string {
+func whyRestart(ctx context.Context, lab place.Lab, pid int, built build.Built, self string, order upOrder) string {
 	switch {
-	case lab.Control != built.Control || lab.Node != built.Node || lab.Supervisor != self:
+	case lab.Control != built.Control || lab.Node != built.Node || lab.Addons != built.Addons || lab.Supervisor != self:
 		return "from other programs"
-	case nodes != 0 && lab.Nodes != nodes:
+	case order.apply(lab).Nodes != lab.Nodes:
 		return fmt.Sprintf("with %d nodes", lab.Nodes)
+	case order.apply(lab).Unenforced && !lab.Unenforced:
+		return "enforces NetworkPolicies"
+	case !order.apply(lab).Unenforced && lab.Unenforced:
+		return "enforces no NetworkPolicies"
 	case !exists(lab.Path("kubeconfig")):
 		return "was never finished"
 	}

@@ -29,6 +29,7 @@ type Places struct {
 type Built struct {
 	Control string // control plane programs
 	Node    string // containerd, runc, CNI plugins, the sandbox image
+	Addons  string // what the lab adds to Kubernetes
 	Image   string // the image maker
 }
 
@@ -46,7 +47,7 @@ type step struct {
 	run    func(ctx context.Context, target string, report *reporter) error
 }
 
-const stepCount = 4
+const stepCount = 5
 
 // All makes whatever is not in the cache yet.
 func All(ctx context.Context, places Places) (Built, error) {
@@ -58,12 +59,16 @@ func All(ctx context.Context, places Places) (Built, error) {
 	if err != nil {
 		return Built{}, err
 	}
+	addons, err := ensure(ctx, places, addonsUnit(places))
+	if err != nil {
+		return Built{}, err
+	}
 	node, err := ensure(ctx, places, nodeUnit(places, image))
 	if err != nil {
 		return Built{}, err
 	}
-	built := Built{Control: control, Node: node, Image: image}
-	return built, prune(places.Cache, []string{control, node, image})
+	built := Built{Control: control, Node: node, Addons: addons, Image: image}
+	return built, prune(places.Cache, []string{control, node, addons, image})
 }
 
 // Image makes the image maker alone.

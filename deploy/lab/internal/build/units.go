@@ -30,16 +30,35 @@ func controlUnit(places Places) unit {
 		if err != nil {
 			return err
 		}
-		for _, program := range controlPrograms {
-			if err := os.Symlink("control", filepath.Join(target, program)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return link("control", target, controlPrograms)
 	}
 	return unit{"control", []string{module}, []step{
 		{2, "control plane (etcd, kube-apiserver, kubelet and others; minutes, once)", compile},
 	}}
+}
+
+// link gives one binary several names.
+func link(binary, target string, names []string) error {
+	for _, name := range names {
+		if err := os.Symlink(binary, filepath.Join(target, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addonsUnit has the same versions of Kubernetes' libraries as the control
+// plane, so that most of it is compiled already.
+func addonsUnit(places Places) unit {
+	module := filepath.Join(places.Source, "addons")
+	compile := func(ctx context.Context, target string, report *reporter) error {
+		err := compileGo(ctx, report, compilation{module: module, output: target + "/", packages: []string{".", "./announce"}})
+		if err != nil {
+			return err
+		}
+		return link("addons", target, []string{parts.NetworkPolicy, parts.LocalVolumes})
+	}
+	return unit{"addons", []string{module}, []step{{3, "network policies and volumes", compile}}}
 }
 
 // versionStamp makes the programs say which Kubernetes they are: a module's
@@ -66,7 +85,7 @@ func nodeUnit(places Places, imageMaker string) unit {
 			"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
 			"github.com/containerd/containerd/v2/cmd/ctr",
 			"github.com/containernetworking/plugins/plugins/ipam/host-local",
-			"github.com/containernetworking/plugins/plugins/main/bridge",
+			"github.com/containernetworking/plugins/plugins/main/ptp",
 			"github.com/containernetworking/plugins/plugins/main/loopback",
 			"github.com/containernetworking/plugins/plugins/meta/portmap",
 		}})
@@ -81,8 +100,8 @@ func nodeUnit(places Places, imageMaker string) unit {
 		return sandboxImage(ctx, module, target, imageMaker)
 	}
 	return unit{"node", []string{module, imageSource(places)}, []step{
-		{3, "node (containerd, CNI plugins)", compile},
-		{4, "runc and the sandbox image", runc},
+		{4, "node (containerd, CNI plugins)", compile},
+		{5, "runc and the sandbox image", runc},
 	}}
 }
 

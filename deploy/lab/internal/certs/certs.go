@@ -45,6 +45,7 @@ func Leaves(lab place.Lab) []Leaf {
 		{File: "apiserver", Name: "kube-apiserver", Hosts: hosts},
 		{File: "apiserver-kubelet-client", Name: "kube-apiserver-kubelet-client", Groups: []string{"system:masters"}},
 		{File: "admin", Name: "lab-admin", Groups: []string{"system:masters"}},
+		{File: "addons", Name: "lab-addons", Groups: []string{"system:masters"}},
 		{File: "controller-manager", Name: "system:kube-controller-manager"},
 		{File: "scheduler", Name: "system:kube-scheduler"},
 		{File: "kube-proxy", Name: "system:kube-proxy"},

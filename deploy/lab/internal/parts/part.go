@@ -35,7 +35,10 @@ func All(lab place.Lab) ([]Part, error) {
 	for _, node := range lab.AllNodes() {
 		list = append(list, containerd(lab, node), kubelet(node))
 	}
-	list = append(list, kubeProxy())
+	list = append(list, kubeProxy(), localVolumes(lab))
+	if !lab.Unenforced {
+		list = append(list, networkPolicy())
+	}
 	for _, node := range lab.AllNodes() {
 		list = append(list, nodeReady(api, node))
 	}

@@ -22,8 +22,11 @@ const (
 	Programs      = "/run/bin"           // every program of the lab, by name
 	ControlBuild  = "/run/build/control" // the control plane's build
 	NodeBuild     = "/run/build/node"    // the node's build
+	AddonsBuild   = "/run/build/addons"  // the build of what the lab adds to Kubernetes
 	ControlSocket = "/run/control.sock"  // the supervisor's own API
 	CleanProc     = "/run/proc"          // a /proc with nothing mounted over it
+	PolicySocket  = "/run/network-policy.sock"
+	VolumesSocket = "/run/local-volumes.sock"
 )
 
 // Addresses of the lab's airtight network.
@@ -47,9 +50,12 @@ type Lab struct {
 	Port    int    `json:"port"`    // on 127.0.0.1 of the machine, 0 = any free one
 	Control string `json:"control"` // folder of the control plane's build
 	Node    string `json:"node"`    // folder of the node's build
+	Addons  string `json:"addons"`  // folder of the build of what the lab adds to Kubernetes
 	// Supervisor is the program that runs the lab and knows its configuration.
 	Supervisor string `json:"supervisor"`
 	Overlay    bool   `json:"overlay"` // whether overlayfs works on Dir
+	// Unenforced is a lab in which NetworkPolicies do nothing.
+	Unenforced bool `json:"unenforced"`
 }
 
 // Open returns the lab in dir as lab.json has it, or a new one if there is none.
@@ -145,9 +151,6 @@ func (n Node) Address() string { return fmt.Sprintf("172.31.255.%d", n.Number+1)
 
 // Pods is the node's block of pod addresses: a /20, 4093 pods.
 func (n Node) Pods() string { return fmt.Sprintf("10.244.%d.0/20", 16*(n.Number-1)) }
-
-// Bridge is the link that the node's pods hang on.
-func (n Node) Bridge() string { return fmt.Sprintf("pods%d", n.Number) }
 
 // Data is the node's kept data inside the tree.
 func (n Node) Data(parts ...string) string {

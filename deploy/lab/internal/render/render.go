@@ -29,7 +29,8 @@ type values struct {
 	SandboxImage string
 	Snapshotter  string
 	CNI          string
-	Lease        int // how long a kubelet's sign of life counts, in seconds
+	Lease        int    // how long a kubelet's sign of life counts, in seconds
+	PolicySocket string // nothing if NetworkPolicies are not enforced
 }
 
 // file is one rendered file: the template and where it goes in the lab folder.
@@ -71,6 +72,9 @@ func files(lab place.Lab) []file {
 			CNI:          InNodeConfig(node, "cni"),
 			Lease:        lab.NodeLease(),
 		}
+		if !lab.Unenforced {
+			shared.PolicySocket = place.PolicySocket
+		}
 		at := NodeConfig(node)
 		list = append(list,
 			file{"kubelet.yaml", append(at, "kubelet.yaml"), shared},
@@ -102,7 +106,7 @@ func All(lab place.Lab) error {
 		return err
 	}
 	servers := map[string]string{}
-	for _, user := range []string{"admin", "controller-manager", "scheduler", "kube-proxy"} {
+	for _, user := range []string{"admin", "controller-manager", "scheduler", "kube-proxy", "addons"} {
 		servers[user] = place.APIServer()
 	}
 	for _, node := range lab.AllNodes() {

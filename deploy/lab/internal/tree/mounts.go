@@ -60,6 +60,7 @@ func setUpRun(lab place.Lab) error {
 		place.Inside:       lab.Dir,
 		place.ControlBuild: lab.Control,
 		place.NodeBuild:    lab.Node,
+		place.AddonsBuild:  lab.Addons,
 	} {
 		relative, err := filepath.Rel("/run", target)
 		if err != nil {
@@ -83,7 +84,7 @@ func linkPrograms() error {
 	if err := os.MkdirAll(place.Programs, 0o755); err != nil {
 		return err
 	}
-	for _, build := range []string{place.ControlBuild, place.NodeBuild} {
+	for _, build := range []string{place.ControlBuild, place.NodeBuild, place.AddonsBuild} {
 		programs, err := os.ReadDir(build)
 		if err != nil {
 			return err

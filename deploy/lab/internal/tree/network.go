@@ -25,14 +25,14 @@ func setUpNetwork(lab place.Lab) error {
 	if err := ipBatch(steps); err != nil {
 		return err
 	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o644); err != nil {
-		return err
-	}
-	// Lets a pod reach itself and its bridge's other pods through a Service. Not
-	// every kernel has it, and only that one path needs it.
-	const bridged = "/proc/sys/net/bridge/bridge-nf-call-iptables"
-	if err := os.WriteFile(bridged, []byte("1\n"), 0o644); err != nil {
-		fmt.Printf("no %s: pods on one node may not reach each other through a Service\n", bridged)
+	for name, value := range map[string]string{
+		"ip_forward": "1",
+		// A pod's link takes only what has the pod's own address.
+		"conf/default/rp_filter": "1",
+	} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value+"\n"), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }
