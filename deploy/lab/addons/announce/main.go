@@ -17,7 +17,7 @@ import (
 
 const (
 	// The enforcer may be on its way up.
-	waitAtMost = 30 * time.Second
+	waitAtMost = 15 * time.Second
 	tryAgain   = 50 * time.Millisecond
 	// The code of CNI for what may work later.
 	tryAgainLater = 11

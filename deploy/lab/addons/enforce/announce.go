@@ -18,7 +18,7 @@ import (
 
 const (
 	// A node waits for less; see the announcing program.
-	answerWithin = 20 * time.Second
+	answerWithin = 10 * time.Second
 	lookAgain    = 10 * time.Millisecond
 )
 
