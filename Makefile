@@ -9,7 +9,9 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/lazarus
 archive := $(target)/lazarus-pit.tar
 lab := deploy/lab/lab.sh
-go_modules := deploy/lab deploy/image
+go_modules := deploy/lab deploy/lab/addons deploy/image
+# As the lab builds them, so that Go has most of it compiled already.
+go := CGO_ENABLED=0 GOFLAGS=-trimpath go
 export IMAGE_ARCHIVE := $(abspath $(archive))
 
 .PHONY: help
@@ -51,7 +53,7 @@ doc:
 vet:
 	@unformatted=$$(gofmt -l $(go_modules)); \
 		[[ -z $$unformatted ]] || { echo "not formatted (gofmt -w mends it):" $$unformatted; exit 1; }
-	for module in $(go_modules); do (cd $$module && go vet ./...); done
+	for module in $(go_modules); do (cd $$module && $(go) vet -tags lab ./...); done
 
 .PHONY: lint
 lint: fmt clippy doc vet ## Formatting, lints and documentation
@@ -60,7 +62,7 @@ lint: fmt clippy doc vet ## Formatting, lints and documentation
 unit-rust:
 	cargo test --locked --no-fail-fast $(TESTS)
 unit-go:
-	for module in $(go_modules); do (cd $$module && go test -v ./...); done
+	for module in $(go_modules); do (cd $$module && $(go) test -v ./...); done
 
 .PHONY: unit
 unit: unit-rust unit-go ## The tests that need no cluster
@@ -85,7 +87,7 @@ install: image lab ## The operator of this working tree into the lab
 	@deploy/install.sh
 
 # Tests of missions wait for clocks and the kubelet, so many run side by side; those that harm the operator take turns.
-.PHONY: e2e-admission e2e-lab e2e-replay e2e-operator e2e-node
+.PHONY: e2e-admission e2e-lab e2e-replay e2e-operator e2e-node e2e-network
 e2e-admission:
 	cargo test --locked --test admission -- --ignored $(TESTS)
 e2e-lab:
@@ -100,9 +102,13 @@ e2e-node:
 	@$(lab) up --nodes 2
 	@deploy/install.sh
 	cargo test --locked --test node -- --ignored --test-threads=1 $(TESTS)
+# What the lab adds to Kubernetes, on two nodes.
+e2e-network:
+	@$(lab) up --nodes 2 --network-policy
+	cd deploy/lab/e2e && LAB_DIR=$(abspath $(or $(LAB_DIR),.lab)) $(go) test -tags lab -count=1 -timeout 30m -parallel 4 -v . $(if $(TESTS),-run '$(TESTS)')
 
 .PHONY: e2e
-e2e: install e2e-admission e2e-lab e2e-replay e2e-operator e2e-node ## The tests that need the lab, in the lab of `make lab`, which ends with two nodes
+e2e: install e2e-admission e2e-lab e2e-replay e2e-operator e2e-node e2e-network ## The tests that need the lab, in the lab of `make lab`, which ends with two nodes
 
 .PHONY: test
 test: ## Everything above, in a lab of its own; ends with one line of numbers

@@ -100,3 +100,12 @@ func TestTheNetworkConfigurationIsJSON(t *testing.T) {
 		t.Errorf("the second node's pods are in %s", got)
 	}
 }
+
+func TestPodsAreAnnouncedWherePoliciesAreEnforced(t *testing.T) {
+	for _, unenforced := range []bool{false, true} {
+		text := read(t, rendered(t, place.Lab{Nodes: 1, Unenforced: unenforced}), "config", "lab-1", "cni", "10-lab.conflist")
+		if !json.Valid([]byte(text)) || strings.Contains(text, "announce") == unenforced {
+			t.Errorf("unenforced is %v:\n%s", unenforced, text)
+		}
+	}
+}
