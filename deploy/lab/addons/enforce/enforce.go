@@ -86,7 +86,9 @@ func (e *enforcer) loop(ctx context.Context, socket string) error {
 		if script := model.Script(); script != loaded {
 			if err := load(ctx, script); err != nil {
 				fmt.Println(err)
-				e.again(waiting)
+				if !e.again(ctx, waiting) {
+					return nil
+				}
 				continue
 			}
 			loaded = script
@@ -134,12 +136,18 @@ func (e *enforcer) compute() ([]chan struct{}, policy.Model, error) {
 	return waiting, policy.Compute(e.range_, e.addressed(objects), namespaces, policies), nil
 }
 
-// again is for a load that failed: whoever waits goes on waiting.
-func (e *enforcer) again(waiting []chan struct{}) {
+// again is for a load that failed: whoever waits goes on waiting. It is false
+// when the context has ended.
+func (e *enforcer) again(ctx context.Context, waiting []chan struct{}) bool {
 	e.mutex.Lock()
 	e.waiting = append(e.waiting, waiting...)
 	e.mutex.Unlock()
-	time.Sleep(retryAfter)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(retryAfter):
+		return true
+	}
 }
 
 // addressed gives each pod its addresses. An announcement is newer than any
