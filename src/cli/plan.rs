@@ -112,7 +112,7 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
         });
         if let Some(at) = &ask.expires_at {
             let (what, because) = match ask.on_timeout {
-                OnTimeout::Wait => ("Overdue", "nobody decided; it can still be decided"),
+                OnTimeout::Wait => ("Overdue", "nobody decided, and it can still be decided"),
                 OnTimeout::Deny => ("Deny", "nobody decided, and approval.onTimeout is Deny"),
                 OnTimeout::Revive => ("Revive", "nobody decided, and approval.onTimeout is Revive"),
                 OnTimeout::Substitute => ("Substitute", "nobody decided, and approval.onTimeout is Substitute"),

@@ -11,6 +11,13 @@ use crate::server::{Run, Server, finish, run_against};
 const SHOW: [&[&str]; 4] =
     [&["status", "night-watch"], &["ps", "night-watch"], &["explain", "night-watch"], &["plan", "night-watch"]];
 
+/// The mission with other terms of approval.
+fn mission_that(change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
+    let mut mission = mission();
+    change(&mut mission["status"]["effectivePolicy"]["approval"]);
+    mission
+}
+
 fn server() -> Server {
     let mut other = mission();
     (other["metadata"]["name"], other["metadata"]["namespace"]) = (json!("ledger"), json!("books"));
@@ -154,7 +161,7 @@ fn plan_says_what_comes_when_and_by_whom() {
             "missions/night-watch: ✖ not Ready, AwaitingApproval: scribe: hangs\n",
             "WHEN ",
             "when you say so ",
-            "Revive or Substitute or Substitute/relay scribe   night-watch-7f3k asks, as it is Hung\n",
+            "Revive or Substitute or Substitute/relay scribe   night-watch-7f3k asks, as it is Hung; nothing is left to decide",
             "→ kubectl lazarus approve night-watch-7f3k\n",
             "Revive clerk ",
             "→ kubectl lazarus revive night-watch clerk\n",
@@ -167,11 +174,20 @@ fn plan_says_what_comes_when_and_by_whom() {
         (request["spec"]["expiresAt"], request["spec"]["onTimeout"]) = (json!("2126-01-01T14:00:00Z"), json!("Deny"));
         request["spec"]["quorum"] = json!(2);
         state.store(request);
+        state.store(mission_that(|approval| (approval["timeoutSeconds"], approval["onTimeout"]) = (json!(3600), json!("Deny"))));
     });
     contains(
         &server.run(&["plan", "night-watch"]),
         &["operator   Deny scribe ", "approval.onTimeout is Deny", "2 of 2 approvals are missing"],
     );
+    // The operator goes by the policy as it is now, and never does more than was asked.
+    server.change(|state| {
+        state.store(mission_that(|approval| {
+            (approval["timeoutSeconds"], approval["onTimeout"]) = (json!(3600), json!("Revive"));
+            approval["quorum"] = json!(3);
+        }));
+    });
+    contains(&server.run(&["plan", "night-watch"]), &["operator   Overdue scribe ", "3 of 3 approvals are missing"]);
     server.change(|state| {
         let mut mission = mission();
         mission["status"]["agents"] = json!([mission["status"]["agents"][0]]);
@@ -214,7 +230,7 @@ fn who_waits_behind_another_is_told_who_decides() {
         contains(&run, &[&format!("({reason})"), decides]);
     }
     let run = with_relay("Dead", "Substituted").run(&["explain", "night-watch", "relay"]);
-    contains(&run, &["Type      kubectl lazarus revive night-watch relay\n"]);
+    contains(&run, &["Type          kubectl lazarus revive night-watch relay\n"]);
 }
 
 #[test]
@@ -246,7 +262,10 @@ fn plan_says_what_comes_for_each_agent_that_waits() {
 fn plan_says_once_what_follows_when_nobody_decides() {
     let server = server();
     server.change(|state| {
-        let (mut mission, mut request) = (mission(), request("night-watch-7f3k", "scribe"));
+        let terms = |approval: &mut serde_json::Value| {
+            (approval["timeoutSeconds"], approval["onTimeout"]) = (json!(60), json!("Revive"));
+        };
+        let (mut mission, mut request) = (mission_that(terms), request("night-watch-7f3k", "scribe"));
         let at = json!("2126-01-01T14:00:00Z");
         (request["spec"]["expiresAt"], request["spec"]["onTimeout"]) = (at.clone(), json!("Revive"));
         mission["status"]["nextAction"] =

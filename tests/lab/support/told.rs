@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{AgentState, AgentStatus, MissionCell, RevivalRequest};
+use lazarus::decide::expiry;
 use lazarus::runtime::time::from_time;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -183,13 +184,22 @@ fn plans(steps: &[Step], text: &str, cell: &MissionCell, status: &AgentStatus, a
         assert!(asked.command.as_ref().is_some_and(|command| command.contains(&format!(" approve {name}"))));
         let ends =
             steps.iter().find(|step| step.by == "Operator" && step.because.starts_with(&format!("{name}: nobody decided")));
-        assert_eq!(ends.and_then(|step| step.at), spec.expires_at.as_ref().map(from_time), "{steps:#?}");
+        assert_eq!(ends.and_then(|step| step.at), expires(cell, ask), "{steps:#?}");
     }
     let next = cell.status.as_ref().and_then(|status| status.next_action.as_ref());
-    if let Some(next) = next.filter(|next| next.agent == status.name && !asks.iter().any(|ask| ask.spec.expires_at == next.at)) {
+    if let Some(next) = next.filter(|next| {
+        next.agent == status.name
+            && !asks.iter().any(|ask| next.at.is_some() && expires(cell, ask) == next.at.as_ref().map(from_time))
+    }) {
         let at = next.at.as_ref().map(from_time);
-        assert!(steps.iter().any(|step| (&step.what, step.at) == (&next.what, at)), "{next:?}: {steps:#?}");
+        assert!(steps.iter().any(|step| (step.what.as_str(), step.at) == (&*next.what, at)), "{next:?}: {steps:#?}");
     }
+}
+
+/// When the operator decides because nobody did.
+fn expires(cell: &MissionCell, ask: &RevivalRequest) -> Option<DateTime<Utc>> {
+    let policy = cell.status.as_ref()?.effective_policy.as_ref()?;
+    Some(expiry(&policy.approval, &ask.spec, from_time(&ask.creation_timestamp()?))?.0)
 }
 
 impl Told {
@@ -235,7 +245,9 @@ impl Told {
             assert!(from_time(&ruling.at) <= began, "{}", context());
             let request = requests.iter().find(|request| request.name_any() == ruling.request).unwrap();
             let option = ruling.option.as_deref().unwrap_or("Revive");
-            assert!(fate == Fate::Denied || request.spec.options.iter().any(|offered| offered == option), "{}", context());
+            // Whoever stands in when nobody decided is one of those that were named.
+            let offered = |offered: &String| offered == option || offered.starts_with(&format!("{option}/"));
+            assert!(fate == Fate::Denied || request.spec.options.iter().any(offered), "{}", context());
         }
     }
 
