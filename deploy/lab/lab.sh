@@ -89,7 +89,7 @@ supervisor() {
 }
 
 case ${1:-} in
-up | load | down | stop | start | signal | node | firewall | exec-node | check)
+up | load | down | stop | start | signal | node | firewall | detour | exec-node | check)
 	[[ $EUID -eq 0 ]] || fail "a lab makes namespaces, mounts and cgroups: run this as root (sudo)"
 	;;
 esac

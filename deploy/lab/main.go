@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"lazarus-pit.io/lab/internal/build"
+	"lazarus-pit.io/lab/internal/detour"
 	"lazarus-pit.io/lab/internal/place"
 	"lazarus-pit.io/lab/internal/preflight"
 	"lazarus-pit.io/lab/internal/supervise"
@@ -36,6 +37,7 @@ const usage = `usage: lab.sh COMMAND
                            cut a node, a pod or an address off; firewall --help says who
   exec-node [--node NODE] -- COMMAND...
                            run a program of this machine inside the lab, with NODE's containerd
+  detour                   another way to the API server, which holds one request back; detour --help says how
   writes --user NAME [--since TIME] [--namespace-prefix P] [-o json]
                            count a user's writes to the API server
   image BINARY OUT.tar [--tag NAME:TAG] [--path /lazarus] [--label KEY=VALUE]
@@ -86,7 +88,7 @@ func run(ctx context.Context, arguments []string) error {
 	case "help", "-h", "--help":
 		fmt.Print(usage)
 		return nil
-	case tree.InitCommand, "supervise", preflight.ProbeCommand:
+	case tree.InitCommand, "supervise", preflight.ProbeCommand, detour.Command:
 		return runHidden(command, rest)
 	}
 	known, err := resolve()
@@ -114,6 +116,8 @@ func run(ctx context.Context, arguments []string) error {
 		return runFirewall(known, rest)
 	case "exec-node":
 		return execNode(known, rest)
+	case "detour":
+		return runDetour(known, rest)
 	case "writes":
 		return countWrites(known, rest)
 	case "image":
@@ -133,6 +137,9 @@ func runHidden(command string, rest []string) error {
 	}
 	if command == preflight.ProbeCommand {
 		return preflight.Probe(rest[0])
+	}
+	if command == detour.Command {
+		return detour.Serve(rest[0])
 	}
 	if command == tree.InitCommand {
 		lab, err := place.Open(rest[0])

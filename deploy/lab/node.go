@@ -120,10 +120,6 @@ func execNode(known settings, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	nsenter, err := exec.LookPath("nsenter")
-	if err != nil {
-		return errors.New("no nsenter: apt-get install util-linux")
-	}
 	for name, value := range map[string]string{
 		"PATH":                 place.Programs + ":" + os.Getenv("PATH"),
 		"KUBECONFIG":           place.In("config", "admin.kubeconfig"),
@@ -134,8 +130,17 @@ func execNode(known settings, arguments []string) error {
 			return err
 		}
 	}
-	enter := []string{"nsenter", "--target", fmt.Sprint(pid), "--mount", "--net", "--pid", "--wd=/", "--"}
-	return syscall.Exec(nsenter, append(enter, command...), os.Environ())
+	return enter(pid, command)
+}
+
+// enter replaces this program by one that runs in the tree's namespaces.
+func enter(pid int, command []string) error {
+	nsenter, err := exec.LookPath("nsenter")
+	if err != nil {
+		return errors.New("no nsenter: apt-get install util-linux")
+	}
+	arguments := []string{"nsenter", "--target", fmt.Sprint(pid), "--mount", "--net", "--pid", "--wd=/", "--"}
+	return syscall.Exec(nsenter, append(arguments, command...), os.Environ())
 }
 
 // parseExec takes its own flags only before the command, which has flags too.

@@ -154,11 +154,37 @@ fn decides(
             ("a person: all attempts are used; a change of the agent's spec starts it anew as well".into(), revive())
         }
         Some(Reason::Denied) => ("a person: its revival was denied".into(), revive()),
+        Some(Reason::Substituted) => {
+            let holder = agent.holder.as_deref().unwrap_or("another agent");
+            (format!("a person: {holder} has its part, and gives it back when it is revived"), revive())
+        }
+        Some(Reason::AwaitingApproval) => ("a person who holds the verb approve, as soon as the request is there".into(), None),
+        Some(Reason::NodeUncertain) => {
+            let node = agent.node.as_deref().unwrap_or("of its pod");
+            let decides = "whoever runs the cluster";
+            (format!("{decides}: node {node} comes back, is deleted, or is declared out of service"), None)
+        }
+        Some(Reason::PreviousIncarnation) => ("whoever owns the pod that has to end first".into(), None),
         Some(Reason::PolicyMissing | Reason::PolicyInvalid) => {
             ("whoever writes the AgentPolicy that the mission names".into(), None)
         }
         Some(Reason::ImagePull | Reason::ConfigError) => ("the kubelet, which tries again by itself".into(), None),
         Some(Reason::Unschedulable) => ("the scheduler, as soon as a node has room".into(), None),
+        Some(Reason::Stale) => ("the operator, by itself, if it stays silent".into(), None),
+        // What is next for the mission may be about another agent.
+        Some(
+            Reason::Backoff
+            | Reason::Restarting
+            | Reason::Recreating
+            | Reason::Replacing
+            | Reason::Substituting
+            | Reason::Returning
+            | Reason::Terminating
+            | Reason::PodRefused
+            | Reason::StormHold
+            | Reason::InFlight
+            | Reason::Removed,
+        ) => ("the operator, by itself".into(), None),
         Some(_) | None if next.is_some() => ("the operator, by itself".into(), None),
         Some(_) | None => ("nobody: there is nothing to decide".into(), None),
     }

@@ -11,7 +11,7 @@ use super::output::{Output, row, table, when};
 use super::status::standing;
 use super::view::{self, Mission};
 use crate::api::conditions::Reason;
-use crate::api::{MissionCell, OnTimeout, RevivalRequest};
+use crate::api::{LastEnd, MissionCell, NextAction, OnTimeout, RevivalRequest};
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::time::from_time;
 
@@ -92,7 +92,11 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
     if mission.outdated && mission.ready.is_some() {
         steps.push(operator(None, "Look", Vec::new(), "the spec has changed since it looked".into()));
     }
-    if let Some(next) = &mission.next_action {
+    // What follows when nobody decides is said with the question.
+    let is_timeout = |next: &&NextAction| {
+        mission.asks.iter().any(|ask| next.at.is_some() && next.at == ask.expires_at && ask.agents.contains(&next.agent))
+    };
+    if let Some(next) = mission.next_action.as_ref().filter(|next| !is_timeout(next)) {
         steps.push(operator(next.at.clone(), &next.what, vec![next.agent.clone()], next.because.clone()));
     }
     for ask in &mission.asks {
@@ -103,12 +107,12 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
             by: Trigger::Person,
             what: ask.options.join(" or "),
             agents: ask.agents.clone(),
-            because: format!("{} asks, as it is {}{more}", ask.request, ask.cause),
+            because: format!("{} asks, as it is {}{more}{}", ask.request, ask.cause, recovers(&ask.cause)),
             command: Some(ask.command.clone()),
         });
         if let Some(at) = &ask.expires_at {
             let (what, because) = match ask.on_timeout {
-                OnTimeout::Wait => ("Overdue", "nobody decided; it can still be decided"),
+                OnTimeout::Wait => ("Overdue", "nobody decided, and it can still be decided"),
                 OnTimeout::Deny => ("Deny", "nobody decided, and approval.onTimeout is Deny"),
                 OnTimeout::Revive => ("Revive", "nobody decided, and approval.onTimeout is Revive"),
                 OnTimeout::Substitute => ("Substitute", "nobody decided, and approval.onTimeout is Substitute"),
@@ -120,12 +124,30 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
         let act = mission.next_action.as_ref().filter(|next| next.agent == agent.name).and_then(|next| next.at.as_ref());
         let look = agent.verdict.as_ref().and_then(|verdict| verdict.recheck_at.as_ref());
         if let Some(at) = look.filter(|at| act != Some(at)) {
-            steps.push(operator(Some(at.clone()), "Look again", vec![agent.name.clone()], agent.info()));
+            // What is next for the mission may be about another agent.
+            let what = match agent.reason {
+                Some(Reason::Backoff | Reason::Hung | Reason::NeverBeat | Reason::Stalled) => "Restart",
+                Some(Reason::Recreating) => "Recreate",
+                Some(_) | None => "Look again",
+            };
+            steps.push(operator(Some(at.clone()), what, vec![agent.name.clone()], agent.info()));
         }
+        if agent.reason == Some(Reason::NodeUncertain) {
+            steps.push(Step {
+                at: None,
+                by: Trigger::Person,
+                what: "Bring back or give up the node of".into(),
+                agents: vec![agent.name.clone()],
+                because: agent.info(),
+                command: None,
+            });
+        }
+        let holder = agent.holder.as_deref().unwrap_or("another agent");
         let stays = match agent.reason {
-            Some(Reason::RevivalSuppressed) => Some("it stays dead, as revive is Never"),
-            Some(Reason::AttemptsExhausted) => Some("it stays dead, as all attempts are used"),
-            Some(Reason::Denied) => Some("it stays dead, as its revival was denied"),
+            Some(Reason::RevivalSuppressed) => Some("it stays dead, as revive is Never".into()),
+            Some(Reason::AttemptsExhausted) => Some("it stays dead, as all attempts are used".into()),
+            Some(Reason::Denied) => Some("it stays dead, as its revival was denied".into()),
+            Some(Reason::Substituted) => Some(format!("it stays dead, as {holder} has its part, and gives it back then")),
             Some(_) | None => None,
         };
         if let Some(because) = stays {
@@ -134,13 +156,19 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
                 by: Trigger::Person,
                 what: "Revive".into(),
                 agents: vec![agent.name.clone()],
-                because: because.into(),
+                because,
                 command: Some(cluster.command(&format!("revive {} {}", mission.name, agent.name))),
             });
         }
     }
     steps.sort_by_key(|step| step.at.as_ref().map(from_time));
     Planned { standing: standing(&mission), namespace: mission.namespace, mission: mission.name, steps }
+}
+
+/// What a process that runs can do about a question.
+fn recovers(cause: &str) -> &'static str {
+    let runs = LastEnd::VERDICTS.iter().any(|reason| reason.as_str() == cause);
+    if runs { "; nothing is left to decide if it recovers" } else { "" }
 }
 
 fn text(plan: &Planned, now: DateTime<Utc>) -> String {

@@ -10,8 +10,11 @@ use super::cluster::{Cluster, Failure};
 use super::standing::{Standing, approvals, standing};
 use crate::api::conditions::Reason;
 use crate::api::{
-    AgentState, AgentStatus, Incident, LastEnd, MissionCell, NextAction, OnTimeout, RevivalRequest, Revive, Verdict,
+    AgentState, AgentStatus, EffectiveApproval, Incident, LastEnd, MissionCell, NextAction, OnTimeout, RevivalRequest, Revive,
+    Verdict,
 };
+use crate::decide::{expiry, quorum};
+use crate::runtime::time::{from_time, to_time};
 
 /// A mission.
 #[derive(Serialize, JsonSchema, Clone, Debug)]
@@ -141,6 +144,7 @@ impl Mission {
         // Those that are on their way out come last.
         let removed = status.agents.iter().filter(|agent| !cell.spec.agents.iter().any(|spec| spec.name == agent.name));
         agents.extend(removed.map(|agent| Agent::of(&namespace, &name, &agent.name, Some(agent))));
+        let approval = status.effective_policy.as_ref().map(|policy| policy.approval);
         let about = |request: &&RevivalRequest| is_about(request, cell) && standing(request).is_open();
         Self {
             mission: cell.spec.mission.clone(),
@@ -155,7 +159,7 @@ impl Mission {
             revived: counts.revived,
             created: cell.creation_timestamp(),
             next_action: status.next_action,
-            asks: requests.iter().filter(about).map(|request| Ask::of(cluster, request)).collect(),
+            asks: requests.iter().filter(about).map(|request| Ask::of(cluster, request, approval.as_ref())).collect(),
             incidents: status.incidents,
             namespace,
             name,
@@ -218,8 +222,14 @@ impl Agent {
 }
 
 impl Ask {
-    pub fn of(cluster: &Cluster, request: &RevivalRequest) -> Self {
+    /// What is asked, on the terms of the policy as it is now; without one, on the request's own.
+    fn of(cluster: &Cluster, request: &RevivalRequest, approval: Option<&EffectiveApproval>) -> Self {
         let (spec, name) = (&request.spec, request.name_any());
+        let created = request.creation_timestamp().unwrap_or_else(|| spec.requested_at.clone());
+        let (expires_at, on_timeout) = match approval.map(|approval| expiry(approval, spec, from_time(&created))) {
+            Some(Some((at, then))) => (Some(to_time(at)), then),
+            Some(None) | None => (spec.expires_at.clone(), spec.on_timeout),
+        };
         let held = match standing(request) {
             Standing::Unenforced(message) => Some(message),
             Standing::Open | Standing::Approved | Standing::Executed | Standing::Denied | Standing::Superseded => None,
@@ -230,9 +240,9 @@ impl Ask {
             options: spec.options.clone(),
             requested_at: spec.requested_at.clone(),
             requested_by: spec.requested_by.clone(),
-            expires_at: spec.expires_at.clone(),
-            on_timeout: spec.on_timeout,
-            quorum: spec.quorum,
+            expires_at,
+            on_timeout,
+            quorum: approval.map_or(spec.quorum, |approval| quorum(approval, spec)),
             approvals: spec.options.iter().map(|option| approvals(request, option)).max().unwrap_or(0),
             held,
             command: cluster.command_in(&request.namespace().unwrap_or_default(), &format!("approve {name}")),

@@ -11,6 +11,13 @@ use crate::server::{Run, Server, finish, run_against};
 const SHOW: [&[&str]; 4] =
     [&["status", "night-watch"], &["ps", "night-watch"], &["explain", "night-watch"], &["plan", "night-watch"]];
 
+/// The mission with other terms of approval.
+fn mission_that(change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
+    let mut mission = mission();
+    change(&mut mission["status"]["effectivePolicy"]["approval"]);
+    mission
+}
+
 fn server() -> Server {
     let mut other = mission();
     (other["metadata"]["name"], other["metadata"]["namespace"]) = (json!("ledger"), json!("books"));
@@ -154,7 +161,7 @@ fn plan_says_what_comes_when_and_by_whom() {
             "missions/night-watch: ✖ not Ready, AwaitingApproval: scribe: hangs\n",
             "WHEN ",
             "when you say so ",
-            "Revive or Substitute or Substitute/relay scribe   night-watch-7f3k asks, as it is Hung\n",
+            "Revive or Substitute or Substitute/relay scribe   night-watch-7f3k asks, as it is Hung; nothing is left to decide",
             "→ kubectl lazarus approve night-watch-7f3k\n",
             "Revive clerk ",
             "→ kubectl lazarus revive night-watch clerk\n",
@@ -167,11 +174,20 @@ fn plan_says_what_comes_when_and_by_whom() {
         (request["spec"]["expiresAt"], request["spec"]["onTimeout"]) = (json!("2126-01-01T14:00:00Z"), json!("Deny"));
         request["spec"]["quorum"] = json!(2);
         state.store(request);
+        state.store(mission_that(|approval| (approval["timeoutSeconds"], approval["onTimeout"]) = (json!(3600), json!("Deny"))));
     });
     contains(
         &server.run(&["plan", "night-watch"]),
         &["operator   Deny scribe ", "approval.onTimeout is Deny", "2 of 2 approvals are missing"],
     );
+    // The operator goes by the policy as it is now, and never does more than was asked.
+    server.change(|state| {
+        state.store(mission_that(|approval| {
+            (approval["timeoutSeconds"], approval["onTimeout"]) = (json!(3600), json!("Revive"));
+            approval["quorum"] = json!(3);
+        }));
+    });
+    contains(&server.run(&["plan", "night-watch"]), &["operator   Overdue scribe ", "3 of 3 approvals are missing"]);
     server.change(|state| {
         let mut mission = mission();
         mission["status"]["agents"] = json!([mission["status"]["agents"][0]]);
@@ -180,6 +196,86 @@ fn plan_says_what_comes_when_and_by_whom() {
         state.store(mission);
     });
     contains(&server.run(&["plan", "night-watch"]), &["Nothing is planned, and nobody is asked.\n"]);
+}
+
+/// Relay is in this state; the mission's next action is about another agent.
+fn with_relay(state: &str, reason: &str) -> Server {
+    let server = server();
+    server.change(|state_of| {
+        let mut mission = mission();
+        let relay = &mut mission["status"]["agents"][2];
+        (relay["state"], relay["reason"], relay["node"]) = (json!(state), json!(reason), json!("n2"));
+        relay["message"] = json!("so it is");
+        relay["holder"] = if reason == "Substituted" { json!("spare") } else { json!(null) };
+        mission["status"]["nextAction"]["agent"] = json!("clerk");
+        state_of.store(mission);
+    });
+    server
+}
+
+#[test]
+fn who_waits_behind_another_is_told_who_decides() {
+    for (state, reason, decides) in [
+        ("Waiting", "Backoff", "the operator, by itself\n"),
+        ("Waiting", "InFlight", "the operator, by itself\n"),
+        ("Waiting", "StormHold", "the operator, by itself\n"),
+        ("Stale", "Stale", "the operator, by itself, if it stays silent\n"),
+        ("Waiting", "AwaitingApproval", "a person who holds the verb approve, as soon as the request is there\n"),
+        ("Stale", "NodeUncertain", "whoever runs the cluster: node n2 comes back, is deleted, or is declared out of service\n"),
+        ("Waiting", "PreviousIncarnation", "whoever owns the pod that has to end first\n"),
+        ("Dead", "Substituted", "a person: spare has its part, and gives it back when it is revived\n"),
+        ("Alive", "LinkLost", "nobody: there is nothing to decide\n"),
+    ] {
+        let run = with_relay(state, reason).run(&["explain", "night-watch", "relay"]);
+        contains(&run, &[&format!("({reason})"), decides]);
+    }
+    let run = with_relay("Dead", "Substituted").run(&["explain", "night-watch", "relay"]);
+    contains(&run, &["Type          kubectl lazarus revive night-watch relay\n"]);
+}
+
+#[test]
+fn plan_says_what_people_can_do_about_nodes_and_parts() {
+    contains(
+        &with_relay("Stale", "NodeUncertain").run(&["plan", "night-watch"]),
+        &["Bring back or give up the node of relay ", "NodeUncertain: so it is\n"],
+    );
+    contains(
+        &with_relay("Dead", "Substituted").run(&["plan", "night-watch"]),
+        &["it stays dead, as spare has its part, and gives it back then\n", "→ kubectl lazarus revive night-watch relay\n"],
+    );
+}
+
+#[test]
+fn plan_says_what_comes_for_each_agent_that_waits() {
+    for (state, reason, what) in [
+        ("Waiting", "Backoff", "Restart"),
+        ("Dead", "Hung", "Restart"),
+        ("Waiting", "Recreating", "Recreate"),
+        ("Stale", "StormHold", "Look again"),
+    ] {
+        let run = with_relay(state, reason).run(&["plan", "night-watch"]);
+        contains(&run, &[&format!("operator   {what} relay "), &format!("{reason}: so it is\n")]);
+    }
+}
+
+#[test]
+fn plan_says_once_what_follows_when_nobody_decides() {
+    let server = server();
+    server.change(|state| {
+        let terms = |approval: &mut serde_json::Value| {
+            (approval["timeoutSeconds"], approval["onTimeout"]) = (json!(60), json!("Revive"));
+        };
+        let (mut mission, mut request) = (mission_that(terms), request("night-watch-7f3k", "scribe"));
+        let at = json!("2126-01-01T14:00:00Z");
+        (request["spec"]["expiresAt"], request["spec"]["onTimeout"]) = (at.clone(), json!("Revive"));
+        mission["status"]["nextAction"] =
+            json!({ "what": "Restart", "agent": "scribe", "at": at, "because": "unless a person decides before" });
+        state.store(request);
+        state.store(mission);
+    });
+    let run = server.run(&["plan", "night-watch"]);
+    contains(&run, &["operator   Revive scribe ", "it is Hung; nothing is left to decide if it recovers\n"]);
+    assert!(!run.out.contains("Restart scribe"), "{}", run.out);
 }
 
 #[test]

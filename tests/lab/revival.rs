@@ -12,6 +12,7 @@ use lazarus::api::{
 use super::support::beats::{container, impatient, never_was, posting, seen_well, signal};
 use super::support::people::{asking, asking_with, decision};
 use super::support::stage::CELL;
+use super::support::told::Fate;
 use super::support::{Stage, agent, lab, mission, quick, writes};
 
 async fn all_alive(stage: &Stage) {
@@ -45,10 +46,7 @@ async fn a_person_approves_another_denies_and_nobody_else_has_a_say() {
         assert!(mission.has(ApprovalPending, "True", Reason::AwaitingApproval));
         assert_eq!(mission.status().counts.unwrap().asks, 1);
     });
-    let explained = stage.person("alice", &["explain", CELL]).unwrap();
-    assert!(explained.contains("approve") && explained.contains("exit code 1"), "{explained}");
-    let planned = stage.person("alice", &["plan", CELL]).unwrap();
-    assert!(planned.contains(&name), "{planned}");
+    let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
 
     let refused = stage.person("mallory", &["approve", &name, "--wait=false"]).unwrap_err();
     assert!(refused.contains("approve"), "says which right is missing: {refused}");
@@ -61,10 +59,12 @@ async fn a_person_approves_another_denies_and_nobody_else_has_a_say() {
     let generation = stage.apply(&cell).await.metadata.generation;
     stage.until("the change was seen", |mission| mission.status().observed_generation == generation).await;
     assert!(stage.look(|mission| mission.is_in("scout", AgentState::Waiting, Reason::AwaitingApproval)));
+    told.came_true(&stage, Fate::Same).await;
 
     let approved = stage.person("alice", &["approve", &name, "-m", "looks like a glitch"]).unwrap();
     assert!(approved.contains("Executed") || approved.contains("incarnation 2"), "{approved}");
     stage.until("the agent is back", |mission| mission.alive("scout", 2)).await;
+    told.came_true(&stage, Fate::Back).await;
     let executed = stage.comes_to(&name, "Executed").await;
     assert_eq!(executed.status.unwrap().decisions[0].by, "k8s:alice");
     stage.person("alice", &["approve", &name, "--wait=false"]).expect("the same decision again is no harm");
@@ -73,14 +73,18 @@ async fn a_person_approves_another_denies_and_nobody_else_has_a_say() {
 
     let second = dies(&stage, "scout").await;
     assert_ne!(second.name_any(), name, "another death is another question");
+    let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
     stage.person("bob", &["deny", &second.name_any()]).unwrap();
     stage.until("it stays dead", |mission| mission.is_in("scout", AgentState::Dead, Reason::Denied)).await;
     stage.comes_to(&second.name_any(), "Denied").await;
+    told.came_true(&stage, Fate::Denied).await;
     let outcomes = stage.look(|mission| mission.status().incidents.iter().map(|found| found.outcome).collect::<Vec<_>>());
     assert_eq!(outcomes, [IncidentOutcome::Revived, IncidentOutcome::Denied]);
     // Only a person brings it back, by an order.
+    let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
     let ordered = stage.person("alice", &["revive", CELL, "scout"]).unwrap();
     stage.until("the agent is back", |mission| mission.alive("scout", 3)).await;
+    told.came_true(&stage, Fate::Back).await;
     all_alive(&stage).await;
     assert!(stage.look(|mission| mission.agent("scout").revived == 2), "{ordered}");
 }
@@ -89,6 +93,7 @@ async fn a_person_approves_another_denies_and_nobody_else_has_a_say() {
 #[ignore = "needs the lab: run make test"]
 async fn two_votes_at_once_are_both_counted_and_one_denial_is_enough() {
     let (stage, request) = one_dead("quorum", asking_with(Approval { quorum: Some(2), ..Approval::default() })).await;
+    let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
     let votes = ["alice", "bob"].map(|user| {
         let mut command = stage.command(user, &["approve", &request.name_any(), "--wait=false"]);
         command.spawn().unwrap()
@@ -97,13 +102,16 @@ async fn two_votes_at_once_are_both_counted_and_one_denial_is_enough() {
         assert!(vote.wait().unwrap().success());
     }
     stage.until("the agent is back", |mission| mission.alive("scout", 2)).await;
+    told.came_true(&stage, Fate::Back).await;
     let executed = stage.comes_to(&request.name_any(), "Executed").await;
     assert_eq!(executed.status.unwrap().decisions.len(), 2);
 
     let second = dies(&stage, "scout").await;
     stage.person("alice", &["approve", &second.name_any(), "--wait=false"]).unwrap();
+    let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
     stage.person("bob", &["deny", &second.name_any(), "--wait=false"]).unwrap();
     stage.until("one denial is enough", |mission| mission.is_in("scout", AgentState::Dead, Reason::Denied)).await;
+    told.came_true(&stage, Fate::Denied).await;
 }
 
 #[tokio::test]
@@ -113,7 +121,7 @@ async fn when_nobody_decides_the_policy_does() {
     let words = [OnTimeout::Wait, OnTimeout::Deny, OnTimeout::Revive, OnTimeout::Substitute];
     for on_timeout in words {
         let name = format!("{on_timeout:?}").to_lowercase();
-        let approval = Approval { timeout_seconds: Some(3), on_timeout: Some(on_timeout), ..Approval::default() };
+        let approval = Approval { timeout_seconds: Some(45), on_timeout: Some(on_timeout), ..Approval::default() };
         stage.policy(&name, asking_with(approval)).await;
         let mut cell = mission(&name, [agent("scout"), agent("reserve")]);
         cell.spec.agents[0].substitutes = Some(vec!["reserve".into()]);
@@ -127,6 +135,14 @@ async fn when_nobody_decides_the_policy_does() {
     for name in &names {
         let pod = stage.look_at_all(|scene| scene.mission(name).agent("scout").pod_name).unwrap();
         let _ = stage.kubectl(&["exec", &pod, "--", "/lazarus", "demo-agent", "tell", "crash"]);
+    }
+    let mut told = Vec::new();
+    let ends = [("Overdue", Fate::Same), ("Deny", Fate::Denied), ("Revive", Fate::Back), ("Substitute", Fate::Substituted)];
+    for (name, (end, fate)) in names.iter().zip(ends) {
+        let asked = |request: &RevivalRequest| request.spec.cell_ref.name == *name;
+        stage.request(&format!("a person is asked about {name}"), asked).await;
+        let steps = ["Person: Revive or Substitute/reserve".into(), format!("Operator: {end}")];
+        told.push((stage.told(name, "scout", &steps.each_ref().map(String::as_str)).await, fate));
     }
     stage
         .until_all("each policy has its way", |scene| {
@@ -142,6 +158,9 @@ async fn when_nobody_decides_the_policy_does() {
     };
     stage.request("the question is overdue", overdue).await;
     assert!(stage.look_at_all(|scene| scene.mission("wait").is_in("scout", AgentState::Waiting, Reason::AwaitingApproval)));
+    for (told, fate) in &told {
+        told.came_true(&stage, *fate).await;
+    }
 }
 
 #[tokio::test]
@@ -156,9 +175,11 @@ async fn who_hangs_and_recovers_needs_no_decision() {
     signal(&pod, "agent", "SIGSTOP");
     let request = stage.asked_about("scout").await;
     assert_eq!(request.spec.incidents[0].cause, "Hung");
+    let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
     signal(&pod, "agent", "SIGCONT");
     stage.comes_to(&request.name_any(), "Superseded").await;
     all_alive(&stage).await;
+    told.came_true(&stage, Fate::Recovered).await;
     assert_eq!(stage.look(|mission| mission.agent("scout").attempt), 1);
     let restarts = stage.look(|mission| container(mission.pods_of("scout")[0], "agent").map(|found| found.restart_count));
     assert_eq!(restarts, Some(0));
@@ -187,8 +208,10 @@ async fn ten_agents_that_die_of_one_cause_are_one_question() {
     let request = stage.asked_about("agent-0").await;
     assert_eq!(request.spec.incidents.len(), 10, "{:#?}", request.spec.incidents);
     assert_eq!(stage.requests().await.len(), 1);
+    let told = stage.told(CELL, "agent-0", &["Person: Revive"]).await;
     stage.person("alice", &["approve", &request.name_any(), "--wait=false"]).unwrap();
     stage.until("all are back", |mission| names.iter().all(|name| mission.alive(name, 2))).await;
+    told.came_true(&stage, Fate::Back).await;
     stage.comes_to(&request.name_any(), "Executed").await;
 }
 
@@ -203,6 +226,7 @@ async fn a_drain_asks_nobody() {
     join_all(pods.iter().map(|pod| stage.evict(pod))).await;
     stage.until("both are back", |mission| mission.alive("scout", 2) && mission.alive("relay", 2)).await;
     assert!(stage.requests().await.is_empty());
+    stage.told(CELL, "scout", &[]).await.came_true(&stage, Fate::Same).await;
     never_was(&stage, CELL, "scout", "Waiting/AwaitingApproval");
 }
 
@@ -236,9 +260,40 @@ async fn used_attempts_end_as_the_policy_says() {
     assert_eq!(attempts, [2, 2, 2]);
     let request = stage.asked_about("scout").await;
     assert_eq!((request.spec.cell_ref.name.as_str(), request.spec.incidents[0].attempts), ("ask", 2));
+    let asked = stage.told("ask", "scout", &["Person: Revive or Substitute/reserve"]).await;
+    let [given, abandoned] = ["substitute", "abandon"].map(|name| stage.told(name, "scout", &["Person: Revive"]));
+    let (given, abandoned) = (given.await, abandoned.await);
     stage.person("alice", &["approve", &request.name_any(), "--option", "Substitute/reserve", "--wait=false"]).unwrap();
     stage.until_all("the substitute works", |scene| scene.mission("ask").alive("reserve", 1)).await;
+    asked.came_true(&stage, Fate::Substituted).await;
+    given.came_true(&stage, Fate::Same).await;
+    abandoned.came_true(&stage, Fate::Same).await;
     assert_eq!(decision(&stage.comes_to(&request.name_any(), "Executed").await), "Executed");
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: run make test"]
+async fn what_is_planned_for_a_time_comes_then() {
+    let stage = Stage::new("planned").await;
+    let mut policy = quick(3);
+    if let Some(restart) = &mut policy.restart {
+        (restart.backoff_seconds, restart.max_backoff_seconds) = (Some(45), Some(45));
+    }
+    stage.policy("default", policy).await;
+    stage.apply(&mission(CELL, [agent("scout"), agent("relay")])).await;
+    all_alive(&stage).await;
+    let alive = stage.told(CELL, "scout", &[]).await;
+    alive.came_true(&stage, Fate::Same).await;
+    stage.tell("scout", "crash");
+    stage.until("the agent waits", |mission| mission.is_in("scout", AgentState::Waiting, Reason::Backoff)).await;
+    let first = stage.told(CELL, "scout", &["Operator: Restart"]).await;
+    // What is next for the mission is not about this one.
+    stage.tell("relay", "crash");
+    stage.until("the other waits", |mission| mission.is_in("relay", AgentState::Waiting, Reason::Backoff)).await;
+    let second = stage.told(CELL, "relay", &["Operator: Restart"]).await;
+    stage.until("both are back", |mission| mission.alive("scout", 2) && mission.alive("relay", 2)).await;
+    first.came_true(&stage, Fate::Back).await;
+    second.came_true(&stage, Fate::Back).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use lazarus::api::{AgentPolicySpec, AgentState, OnExhausted, Role};
 
 use super::support::beats::{impatient, post, posting};
 use super::support::stage::{CELL, soon};
+use super::support::told::Fate;
 use super::support::{Stage, agent, mission, quick};
 
 fn substituting() -> AgentPolicySpec {
@@ -52,8 +53,11 @@ async fn a_standby_takes_over_and_gives_the_part_back() {
         let role = env.iter().find(|variable| variable.name == "LAZARUS_ROLE").and_then(|variable| variable.value.clone());
         assert_eq!(role.as_deref(), Some("Lead"), "with the part goes the role");
     });
+    let (scout, reserve) = (stage.told(CELL, "scout", &["Person: Revive"]).await, stage.told(CELL, "reserve", &[]).await);
+    reserve.came_true(&stage, Fate::Same).await;
     stage.person("alice", &["revive", CELL, "scout", "--wait=false"]).unwrap();
     stage.until("the agent is back", |mission| mission.alive("scout", 2)).await;
+    scout.came_true(&stage, Fate::Back).await;
     stage.until("the standby waits again", |mission| mission.agent("reserve").state == AgentState::Standby).await;
     stage.until("the mission is well", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
     stage.look(|mission| {
@@ -76,6 +80,7 @@ async fn a_living_agent_takes_over_and_keeps_its_pod() {
     stage.until("the mission is well", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
     assert_eq!(stage.uid("relay"), relay);
     assert!(stage.look(|mission| mission.is_in("scout", AgentState::Dead, Reason::Substituted)));
+    stage.told(CELL, "scout", &["Person: Revive"]).await;
     // It is told with the answer to its next report.
     let status = serde_json::json!({"status": "working"});
     soon("the agent hears whose part it has", async || post(&stage, "relay", &status).contains(r#""holds":["scout"]"#)).await;

@@ -7,21 +7,26 @@ use lazarus::api::{AgentPolicySpec, AgentState, ObjectName, OnExhausted, Outcome
 use super::ground::{Cut, Ground, declare_found, declare_lost, in_room, incarnation, leads_on, make_room, on, terms};
 use super::support::beats::{never_was, posting, went};
 use super::support::stage::{CELL, soon};
+use super::support::told::{Fate, Told};
 use super::support::{Stage, agent, lab, mission};
 
 const NAMES: [&str; 2] = ["scout", "scribe"];
+/// What is planned for the agents of a node that is not heard of.
+const HELD: [&str; 1] = ["Person: Bring back or give up the node of"];
 
 async fn all_alive(stage: &Stage) {
     stage.until("all agents are alive", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
 }
 
-async fn uncertain(stage: &Stage) {
+async fn uncertain(stage: &Stage) -> [Told; 2] {
     let held = |mission: &super::support::Mission<'_>, name| mission.is_in(name, AgentState::Stale, Reason::NodeUncertain);
     stage.until("nobody knows whether they run", |mission| NAMES.iter().all(|name| held(mission, name))).await;
     stage.until("the mission says why", |mission| mission.has(Ready, "False", Reason::NodeUncertain)).await;
+    let [scout, scribe] = NAMES;
+    [stage.told(CELL, scout, &HELD).await, stage.told(CELL, scribe, &HELD).await]
 }
 
-async fn well_again(stage: &Stage, before: &[(Option<String>, Vec<i32>); 2]) {
+async fn well_again(stage: &Stage, before: &[(Option<String>, Vec<i32>); 2], told: &[Told; 2]) {
     all_alive(stage).await;
     stage.until("nothing is held against them", |mission| NAMES.iter().all(|name| mission.agent(name).reason.is_none())).await;
     stage.look(|mission| {
@@ -32,6 +37,9 @@ async fn well_again(stage: &Stage, before: &[(Option<String>, Vec<i32>); 2]) {
     for name in NAMES {
         went(stage, CELL, name, &["Alive #1", "Stale/NodeUncertain #1", "Alive #1"]);
         never_was(stage, CELL, name, "Dead");
+    }
+    for told in told {
+        told.came_true(stage, Fate::Recovered).await;
     }
 }
 
@@ -46,10 +54,10 @@ async fn a_node_that_does_not_reach_the_api_server_keeps_its_agents() {
     let before = NAMES.map(|name| stage.look(|mission| incarnation(mission, name)));
 
     let cut = Cut::between(&ground.away, "api");
-    uncertain(&stage).await;
+    let told = uncertain(&stage).await;
     assert!(cut.dropped() > 0 && !ground.ready(&ground.away).await && ground.ready(&ground.leads).await);
     drop(cut);
-    well_again(&stage, &before).await;
+    well_again(&stage, &before, &told).await;
 }
 
 #[tokio::test]
@@ -64,9 +72,9 @@ async fn a_node_that_stands_still_with_the_leader_on_it_keeps_its_agents() {
 
     lab::script(&["node", "stop", &ground.leads]).unwrap();
     leads_on(&ground.client, &ground.away).await;
-    uncertain(&stage).await;
+    let told = uncertain(&stage).await;
     lab::script(&["node", "start", &ground.leads]).unwrap();
-    well_again(&stage, &before).await;
+    well_again(&stage, &before, &told).await;
 }
 
 #[tokio::test]
@@ -91,7 +99,7 @@ async fn the_agents_of_a_node_that_is_lost_for_good_go_on_elsewhere() {
     let before = NAMES.map(|name| stage.uid(name));
 
     lab::script(&["node", "stop", &ground.away, "--kill"]).unwrap();
-    uncertain(&stage).await;
+    let told = uncertain(&stage).await;
     assert_eq!(NAMES.map(|name| stage.uid(name)), before, "nothing is done before somebody says so");
     stage
         .until_all("the other mission is held too", |scene| {
@@ -99,9 +107,11 @@ async fn the_agents_of_a_node_that_is_lost_for_good_go_on_elsewhere() {
         })
         .await;
     assert_eq!(stage.look_at_all(|scene| scene.mission("guarded").agent("reserve").state), AgentState::Standby);
+    let captain = stage.told("guarded", "captain", &HELD).await;
     declare_lost(&ground.away);
-    for (name, before) in NAMES.into_iter().zip(&before) {
+    for ((name, before), told) in NAMES.into_iter().zip(&before).zip(told) {
         stage.until(&format!("{name} is back"), |mission| mission.alive(name, 2)).await;
+        told.came_true(&stage, Fate::Back).await;
         went(&stage, CELL, name, &["Alive #1", "Stale/NodeUncertain #1", "Alive #2"]);
         never_was(&stage, CELL, name, "Dead");
         stage.look(|mission| {
@@ -121,6 +131,7 @@ async fn the_agents_of_a_node_that_is_lost_for_good_go_on_elsewhere() {
             guarded.alive("reserve", 1) && guarded.is_in("captain", AgentState::Dead, Reason::Substituted)
         })
         .await;
+    captain.came_true(&stage, Fate::Substituted).await;
 
     // What it held of them does not live again with it.
     let after = NAMES.map(|name| stage.uid(name));

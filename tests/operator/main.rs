@@ -6,6 +6,10 @@ mod chaos;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod detour;
+#[cfg(test)]
+mod ghost;
+#[cfg(test)]
 mod harm;
 #[cfg(test)]
 mod heartbeat;

@@ -8,6 +8,7 @@ use super::harm::{Harm, SHORT_LEASE};
 use super::support::operator::{kill, leader_other_than, pod_of, well};
 use super::support::people::asking;
 use super::support::stage::CELL;
+use super::support::told::Fate;
 use super::support::{Stage, agent, lab, mission};
 
 #[tokio::test]
@@ -25,6 +26,7 @@ async fn what_was_approved_is_done_once_whenever_the_operator_dies() {
     for attempt in 2..=4 {
         stage.tell("scout", "crash");
         let request = stage.asked_about("scout").await.name_any();
+        let told = stage.told(CELL, "scout", &["Person: Revive"]).await;
         // Before the approval, right after it, and when the operator has taken note of it.
         if attempt == 2 {
             assert!(kill(&client, pod_of(&leader)).await);
@@ -42,6 +44,7 @@ async fn what_was_approved_is_done_once_whenever_the_operator_dies() {
         }
         leader = leader_other_than(&client, &[leader]).await;
         stage.until("the agent is back", |mission| mission.alive("scout", attempt)).await;
+        told.came_true(&stage, Fate::Back).await;
         stage.comes_to(&request, "Executed").await;
         stage.until("the mission is well", |mission| mission.has(Ready, "True", Reason::AgentsAlive)).await;
         assert_eq!(stage.look(|mission| mission.agent("scout").revived), attempt - 1, "once for each death");

@@ -10,6 +10,7 @@ mod ruling;
 pub(super) use answer::{answers, forgotten};
 pub(super) use question::questions;
 pub(super) use ruling::{Standing, TIMEOUT, standing, times_out};
+pub use ruling::{expiry, quorum};
 
 use crate::api::conditions::Reason;
 use crate::api::{AgentState, AgentStatus, DecisionVerdict, RequestIncident, Ruling};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::conditions::RequestReason;
-use crate::api::{Decision, DecisionVerdict, EffectivePolicy, OnTimeout, RequestOption};
+use crate::api::{Decision, DecisionVerdict, EffectiveApproval, EffectivePolicy, OnTimeout, RequestOption, RevivalRequestSpec};
 use crate::observe::{Request, Snapshot};
 use crate::runtime::time::from_time;
 
@@ -43,8 +43,7 @@ pub(in crate::decide) fn standing(
     if let Some(denial) = decisions.iter().find(|decision| decision.verdict == DecisionVerdict::Deny) {
         return Standing::Denied { by: denial.by.clone() };
     }
-    // A person who makes a request writes its quorum too; the policy's is not to be undercut by that.
-    let quorum = spec.quorum.max(policy.approval.quorum);
+    let quorum = quorum(&policy.approval, spec);
     let approvals = spec.options.iter().map(|option| (option, approvers(request, option)));
     let most = approvals.max_by_key(|(_, approvers)| approvers.len());
     let enough = |approvers: &BTreeSet<&str>| i64::try_from(approvers.len()).unwrap_or(i64::MAX) >= quorum;
@@ -74,13 +73,30 @@ pub(in crate::decide) fn standing(
     }
 }
 
-/// When nobody has decided in time, and what follows: never more than the policy says now, and never before.
+/// When nobody has decided in time, and what follows.
 pub(in crate::decide) fn times_out(policy: &EffectivePolicy, request: &Request) -> Option<(DateTime<Utc>, OnTimeout)> {
-    let approval = policy.approval;
-    let expires = request.spec.expires_at.as_ref().map(from_time)?;
-    let same = approval.timeout_seconds > 0 && approval.on_timeout == request.spec.on_timeout;
-    let least = request.created + TimeDelta::seconds(approval.timeout_seconds);
+    expiry(&policy.approval, &request.spec, request.created)
+}
+
+/// When a request that was made at this time expires, and what follows: never more than the policy says now, and never
+/// before. `None`: it does not.
+#[must_use]
+pub fn expiry(
+    approval: &EffectiveApproval,
+    spec: &RevivalRequestSpec,
+    created: DateTime<Utc>,
+) -> Option<(DateTime<Utc>, OnTimeout)> {
+    let expires = spec.expires_at.as_ref().map(from_time)?;
+    let same = approval.timeout_seconds > 0 && approval.on_timeout == spec.on_timeout;
+    let least = created + TimeDelta::seconds(approval.timeout_seconds);
     Some(if same { (expires.max(least), approval.on_timeout) } else { (expires, OnTimeout::Wait) })
+}
+
+/// How many people must approve the same option. A person who makes a request writes its quorum too; the policy's is not to be
+/// undercut by that.
+#[must_use]
+pub fn quorum(approval: &EffectiveApproval, spec: &RevivalRequestSpec) -> i64 {
+    spec.quorum.max(approval.quorum)
 }
 
 fn approvers<'a>(request: &'a Request, option: &str) -> BTreeSet<&'a str> {

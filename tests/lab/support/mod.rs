@@ -8,6 +8,7 @@ pub mod people;
 pub mod report;
 pub mod scene;
 pub mod stage;
+pub mod told;
 pub mod writes;
 
 pub use mission::{agent, agent_that, mission, quick};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
@@ -34,6 +34,11 @@ impl Scene {
     /// A scene in which no agent ever has two pods that may run.
     pub fn guarded() -> Self {
         Self { rules: vec![Box::new(two_of_one)], ..Self::default() }
+    }
+
+    /// A scene on which pods may appear that nobody meant: no agent ever runs in two at once.
+    pub fn haunted() -> Self {
+        Self { rules: vec![Box::new(two_running)], ..Self::default() }
     }
 
     /// Every change from now on is checked against this rule too.
@@ -174,20 +179,40 @@ pub fn may_run(pod: &Pod) -> bool {
 
 /// Whether the agent in this pod is running, and nobody asked it to stop.
 pub fn runs(pod: &Pod) -> bool {
-    let running = |status: &k8s_openapi::api::core::v1::ContainerStatus| {
-        status.name == names::AGENT_CONTAINER && status.state.as_ref().is_some_and(|state| state.running.is_some())
-    };
-    pod.metadata.deletion_timestamp.is_none()
-        && pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten()).any(running)
+    pod.metadata.deletion_timestamp.is_none() && is_running(pod)
+}
+
+/// Whether the agent in this pod is running.
+pub fn is_running(pod: &Pod) -> bool {
+    agent_container(pod).is_some_and(|state| state.running.is_some())
+}
+
+/// Whether the agent in this pod is running or ever was.
+pub fn has_run(pod: &Pod) -> bool {
+    let ended = |state: &ContainerState| state.terminated.as_ref().is_some_and(|ended| ended.started_at.is_some());
+    agent_container(pod).is_some_and(|state| state.running.is_some() || ended(state))
+}
+
+fn agent_container(pod: &Pod) -> Option<&ContainerState> {
+    let mut all = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    all.find(|container| container.name == names::AGENT_CONTAINER)?.state.as_ref()
 }
 
 // The one thing that must never happen.
 fn two_of_one(scene: &Scene) -> Option<String> {
+    two(scene, "two pods that may run", may_run)
+}
+
+fn two_running(scene: &Scene) -> Option<String> {
+    two(scene, "two pods in which it runs", is_running)
+}
+
+fn two(scene: &Scene, what: &str, counts: impl Fn(&Pod) -> bool) -> Option<String> {
     let mut seen = BTreeMap::new();
-    for pod in scene.pods.values().filter(|pod| may_run(pod)) {
+    for pod in scene.pods.values().filter(|pod| counts(pod)) {
         let (Some(cell), Some(agent)) = (pod.labels().get(names::CELL), pod.labels().get(names::AGENT)) else { continue };
         if let Some(other) = seen.insert((cell, agent), pod.name_any()) {
-            return Some(format!("two pods that may run are agent {agent} of {cell}: {other} and {}", pod.name_any()));
+            return Some(format!("{what} are agent {agent} of {cell}: {other} and {}", pod.name_any()));
         }
     }
     None

@@ -32,13 +32,18 @@ pub struct Stage {
 impl Stage {
     /// Makes the namespace, with a quick policy for all missions in it, and begins to watch.
     pub async fn new(test: &str) -> Self {
+        Self::with(test, Scene::guarded()).await
+    }
+
+    /// The same with a scene of other rules.
+    pub async fn with(test: &str, scene: Scene) -> Self {
         let client = lab::client().await;
         operator::require(&client).await;
         let namespace = format!("lab-{test}-{}", std::process::id());
         let meta = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
         let object = Namespace { metadata: meta, ..Namespace::default() };
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
-        let (change, scene) = tokio::sync::watch::channel(Scene::guarded());
+        let (change, scene) = tokio::sync::watch::channel(scene);
         let watching = [follow_cells(&client, &namespace, change.clone()), follow_pods(&client, &namespace, change.clone())];
         let stage = Self { client, namespace, scene, change, watching };
         // Without it the API server refuses pods.
