@@ -121,6 +121,8 @@ fn meaning(agent: &Agent) -> String {
         None => "No operator has seen it yet.",
         Some(AgentState::Pending) => "It has no pod yet, or its pod has no node yet.",
         Some(AgentState::Starting) => "Its pod has a node; its container does not run yet.",
+        Some(AgentState::Alive) if agent.elsewhere => "It runs elsewhere, and its reports come in time.",
+        Some(AgentState::Stale) if agent.elsewhere => "It runs elsewhere, and is not heard of.",
         Some(AgentState::Alive) => "Its container runs, and no report speaks against it.",
         Some(AgentState::Stale) => "Its container runs, but its sidecar sees it silent, or its node is not well.",
         Some(AgentState::Dead) => "It ended, or is taken for dead while its process runs.",
@@ -150,6 +152,14 @@ fn decides(
     }
     match agent.reason {
         Some(Reason::RevivalSuppressed) => ("a person: revive is Never".into(), revive()),
+        Some(Reason::AttemptsExhausted) if agent.elsewhere => {
+            ("a person: it runs elsewhere, and onExhausted is Abandon; it is alive if it reports again".into(), revive())
+        }
+        Some(Reason::AwaitingReport) => {
+            let token = cluster.command(&format!("token {} {}", mission.name, agent.name));
+            ("whoever runs the agent: it needs a token to report".into(), Some(token))
+        }
+        Some(Reason::GatewayDegraded) => ("the operator, by itself, when others are heard again".into(), None),
         Some(Reason::AttemptsExhausted) => {
             ("a person: all attempts are used; a change of the agent's spec starts it anew as well".into(), revive())
         }

@@ -142,9 +142,20 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
                 command: None,
             });
         }
+        if agent.reason == Some(Reason::AwaitingReport) {
+            steps.push(Step {
+                at: None,
+                by: Trigger::Person,
+                what: "Give its token to".into(),
+                agents: vec![agent.name.clone()],
+                because: "it runs elsewhere, and reports as this incarnation only with it".into(),
+                command: Some(cluster.command(&format!("token {} {}", mission.name, agent.name))),
+            });
+        }
         let holder = agent.holder.as_deref().unwrap_or("another agent");
         let stays = match agent.reason {
             Some(Reason::RevivalSuppressed) => Some("it stays dead, as revive is Never".into()),
+            Some(Reason::AttemptsExhausted) if agent.elsewhere => Some("it runs elsewhere, and onExhausted is Abandon".into()),
             Some(Reason::AttemptsExhausted) => Some("it stays dead, as all attempts are used".into()),
             Some(Reason::Denied) => Some("it stays dead, as its revival was denied".into()),
             Some(Reason::Substituted) => Some(format!("it stays dead, as {holder} has its part, and gives it back then")),

@@ -60,7 +60,7 @@ fn text(agents: &[Agent], everywhere: bool, now: DateTime<Utc>) -> String {
             agent.attempt.to_string(),
             agent.deaths.to_string(),
             agent.revived.to_string(),
-            or_dash(&agent.pod),
+            if agent.elsewhere { "elsewhere".into() } else { or_dash(&agent.pod) },
             or_dash(&agent.node),
         ]
     }));

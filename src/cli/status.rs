@@ -133,6 +133,7 @@ fn agents(mission: &Mission, now: DateTime<Utc>) -> String {
         let place = match (&agent.pod, &agent.node) {
             (Some(pod), Some(node)) => format!("{pod} / {node}"),
             (Some(pod), None) => pod.clone(),
+            (None, _) if agent.elsewhere => "elsewhere".into(),
             (None, _) => "–".into(),
         };
         vec![

@@ -83,6 +83,8 @@ pub(super) struct Agent {
     pub revived: i64,
     /// Its pod.
     pub pod: Option<String>,
+    /// Whether it runs elsewhere, in no pod of the mission.
+    pub elsewhere: bool,
     /// The pod's node.
     pub node: Option<String>,
     /// The agent that has taken over its part.
@@ -182,6 +184,7 @@ impl Agent {
             attempt: status.attempt,
             deaths: status.deaths,
             revived: status.revived,
+            elsewhere: known.is_some_and(AgentStatus::is_elsewhere),
             pod: status.pod_name,
             node: status.node,
             holder: status.holder,

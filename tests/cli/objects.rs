@@ -55,13 +55,13 @@ fn status() -> Value {
             },
             {
                 "name": "relay", "state": "Waiting", "reason": "Backoff", "message": "died (Error, exit code 3); restart 1 of 3 follows",
-                "attempt": 2, "podUID": "pod-relay", "since": "2026-01-01T14:01:00Z", "deaths": 1, "disruptions": 0, "revived": 0,
+                "attempt": 2, "podName": "night-watch-relay-2-abcde", "podUID": "pod-relay", "since": "2026-01-01T14:01:00Z", "deaths": 1, "disruptions": 0, "revived": 0,
                 "lastEnd": ended("pod-relay", 3),
                 "verdict": { "rule": "Ended", "evidence": "Error, exit code 3", "recheckAt": "2126-01-01T14:33:00Z" },
             },
             {
                 "name": "clerk", "state": "Dead", "reason": "AttemptsExhausted", "message": "died (Error, exit code 1), death 4 in a row",
-                "attempt": 4, "podUID": "pod-clerk", "since": "2026-01-01T13:00:00Z", "deaths": 4, "disruptions": 0, "revived": 3,
+                "attempt": 4, "podName": "night-watch-clerk-4-abcde", "podUID": "pod-clerk", "since": "2026-01-01T13:00:00Z", "deaths": 4, "disruptions": 0, "revived": 3,
                 "lastEnd": ended("pod-clerk", 1),
             },
             { "name": "spare", "state": "Standby", "attempt": 0, "deaths": 0, "disruptions": 0, "revived": 0 },

@@ -234,6 +234,35 @@ fn who_waits_behind_another_is_told_who_decides() {
 }
 
 #[test]
+fn an_agent_elsewhere_is_shown_as_such() {
+    let server = server();
+    let set = |state: &str, reason: Option<&str>| {
+        server.change(|stored| {
+            let mut mission = mission();
+            let relay = &mut mission["status"]["agents"][2];
+            (relay["state"], relay["reason"], relay["podUID"]) = (json!(state), json!(reason), json!("that of no pod"));
+            relay.as_object_mut().unwrap().remove("podName");
+            relay["message"] = json!("so it is");
+            stored.store(mission);
+        });
+    };
+    set("Waiting", Some("AwaitingReport"));
+    let token = "kubectl lazarus token night-watch relay\n";
+    contains(&server.run(&["explain", "night-watch", "relay"]), &["whoever runs the agent: it needs a token", token]);
+    contains(&server.run(&["plan", "night-watch"]), &["Give its token to relay ", "it runs elsewhere", token]);
+    set("Alive", None);
+    contains(&server.run(&["explain", "night-watch", "relay"]), &["It runs elsewhere, and its reports come in time."]);
+    for table in ["ps", "status"] {
+        contains(&server.run(&[table, "night-watch"]), &["elsewhere"]);
+    }
+    set("Alive", Some("GatewayDegraded"));
+    contains(&server.run(&["explain", "night-watch", "relay"]), &["when others are heard again"]);
+    set("Dead", Some("AttemptsExhausted"));
+    contains(&server.run(&["explain", "night-watch", "relay"]), &["onExhausted is Abandon; it is alive if it reports again"]);
+    contains(&server.run(&["plan", "night-watch"]), &["it runs elsewhere, and onExhausted is Abandon"]);
+}
+
+#[test]
 fn plan_says_what_people_can_do_about_nodes_and_parts() {
     contains(
         &with_relay("Stale", "NodeUncertain").run(&["plan", "night-watch"]),
