@@ -131,6 +131,8 @@ impl Context {
             }
             self.heartbeats.open();
         }
+        // The end of a mission makes no reconcile.
+        self.metrics.set_quarantined(self.forget());
         self.heartbeats.scan();
     }
 

@@ -16,8 +16,9 @@ use lazarus::api::{AgentState, MissionCell};
 use lazarus::apply::guard::Guarded;
 use lazarus::apply::permits::Permits;
 use lazarus::controllers::{Context, Enforcement, Heartbeats, Memory, reconcile};
+use lazarus::decide::{Expected, Terms};
 use lazarus::gateway::ledger::Ledger;
-use lazarus::observe::{Reader, Stores};
+use lazarus::observe::{Cell, Known, Reader, Stores};
 use lazarus::report::Publisher;
 use lazarus::report::metrics::Metrics;
 use lazarus::runtime::clock::{Clock, ManualClock};
@@ -110,6 +111,24 @@ async fn a_mission_starts_with_one_write_per_agent_and_two_of_the_status() {
     recover(&server, &clock).await;
     assert_eq!(server.state.lock().unwrap().writes.len(), 5, "at rest nothing is written");
     assert!(server.state.lock().unwrap().events.iter().any(|event| event == "MissionReady"));
+}
+
+#[tokio::test]
+async fn nobody_of_a_deleted_mission_is_heard_though_nothing_else_happens() {
+    let (server, clock) = start();
+    let context = operator(&server, &clock, Leadership::always());
+    let snapshot = context.reader.cached((*object(&server)).0.as_ref().unwrap(), Known::default());
+    let gone = Cell { uid: "gone-uid".into(), ..snapshot.cell.clone() };
+    for (cell, uid) in [(&snapshot.cell, 1), (&gone, 2)] {
+        let uid = format!("00000000-0000-0000-0000-{uid:012}");
+        let expected = Expected { uid, terms: Terms::default(), running: true, holds: Vec::new(), elsewhere: true };
+        context.heartbeats.expect(cell, &[expected]);
+        assert_eq!(context.heartbeats.pulses(&cell.uid).len(), 1);
+    }
+    context.heartbeats.open();
+    context.scan();
+    assert_eq!(context.heartbeats.pulses("cell-uid").len(), 1);
+    assert_eq!(context.heartbeats.pulses("gone-uid").len(), 0);
 }
 
 #[tokio::test]
