@@ -17,6 +17,9 @@ import (
 	"sync"
 )
 
+// Clients that die are what this is for.
+var unheard = log.New(io.Discard, "", 0)
+
 // Detour passes requests on to the API server, with the credentials that they
 // have themselves.
 type Detour struct {
@@ -44,8 +47,7 @@ func New(target *url.URL, transport http.RoundTripper, say func(line string)) *D
 			Rewrite:       func(request *httputil.ProxyRequest) { request.SetURL(target) },
 			Transport:     transport,
 			FlushInterval: -1, // watches
-			// Clients that die are what this is for.
-			ErrorLog: log.New(io.Discard, "", 0),
+			ErrorLog:      unheard,
 		}
 	}
 	detour := &Detour{say: say, open: proxy(), late: proxy()}

@@ -44,7 +44,7 @@ func Serve(address string) error {
 	failed := make(chan error, 1)
 	go func() {
 		// Whoever comes this way takes it for the API server.
-		server := &http.Server{Handler: detour}
+		server := &http.Server{Handler: detour, ErrorLog: unheard}
 		failed <- server.ServeTLS(listener, place.In("certs", "apiserver.crt"), place.In("certs", "apiserver.key"))
 	}()
 	ended := make(chan error, 1)
