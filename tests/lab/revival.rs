@@ -1,5 +1,7 @@
 //! People are asked about dead agents, and what they decide is done.
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
@@ -194,13 +196,19 @@ async fn ten_agents_that_die_of_one_cause_are_one_question() {
     let names: Vec<_> = (0..10).map(|number| format!("agent-{number}")).collect();
     stage.apply(&mission(CELL, names.iter().map(|name| agent(name)))).await;
     all_alive(&stage).await;
-    // All at once, as when the service that they all need says no.
-    let ids: Vec<_> = stage.look(|mission| {
-        let id = |name: &String| container(mission.pods_of(name)[0], "agent").unwrap().container_id.clone().unwrap();
-        names.iter().map(id).map(|id| id.trim_start_matches("containerd://").to_owned()).collect()
+    // All at once, as when the service that they all need says no, and on whichever node each is.
+    let mut ids = BTreeMap::<String, Vec<String>>::new();
+    stage.look(|mission| {
+        for pod in names.iter().map(|name| mission.pods_of(name)[0]) {
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap();
+            let id = container(pod, "agent").and_then(|found| found.container_id.as_deref()).unwrap();
+            ids.entry(node).or_default().push(id.trim_start_matches("containerd://").to_owned());
+        }
     });
-    let script = format!("for id in {}; do ctr tasks kill --signal SIGKILL $id & done; wait", ids.join(" "));
-    lab::script(&["exec-node", "--", "sh", "-c", &script]).unwrap();
+    for (node, ids) in &ids {
+        let script = format!("for id in {}; do ctr tasks kill --signal SIGKILL $id & done; wait", ids.join(" "));
+        lab::script(&["exec-node", "--node", node, "--", "sh", "-c", &script]).unwrap();
+    }
     let dead = |mission: &super::support::Mission<'_>| {
         names.iter().all(|name| mission.is_in(name, AgentState::Waiting, Reason::AwaitingApproval))
     };
