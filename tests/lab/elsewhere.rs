@@ -8,9 +8,11 @@ use kube::ResourceExt;
 use lazarus::api::conditions::ConditionType::Ready;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{AgentPolicySpec, AgentSpec, AgentState, External, OnExhausted, Revive, names};
+use serde_json::Value;
 
 use super::support::beats::{Way, impatient, post, posting, went};
 use super::support::stage::{CELL, soon};
+use super::support::told::Fate;
 use super::support::{Stage, agent, mission, operator, quick};
 
 fn external(name: &str) -> AgentSpec {
@@ -98,12 +100,15 @@ async fn who_reports_from_elsewhere_is_alive_and_who_falls_silent_is_asked_about
     assert!(stage.look(|mission| mission.alive("scout", 1)), "who is heard is left alone");
 
     // It is not stopped, so it may come back by itself; then there is nothing to decide.
+    let told = stage.told(CELL, "oracle", &["Person: Revive"]).await;
     let running = first.keep();
     stage.comes_to(&asked.name_any(), "Superseded").await;
     all_alive(&stage).await;
+    told.came_true(&stage, Fate::Recovered).await;
     drop(running);
 
     let asked = stage.asked_about("oracle").await;
+    let told = stage.told(CELL, "oracle", &["Person: Revive"]).await;
     stage.person("alice", &["approve", &asked.name_any(), "--wait=false"]).unwrap();
     stage.until("the next incarnation is awaited", awaits(2)).await;
     soon("the former incarnation is refused", async || {
@@ -116,6 +121,7 @@ async fn who_reports_from_elsewhere_is_alive_and_who_falls_silent_is_asked_about
     let second = Place::given(&stage, "oracle", "second").await;
     let _running = second.keep();
     stage.until("the agent is back", |mission| mission.alive("oracle", 2)).await;
+    told.came_true(&stage, Fate::Back).await;
     assert_eq!(stage.look(|mission| mission.agent("oracle").revived), 1, "it came back by itself before, which is no revival");
 }
 
@@ -138,7 +144,11 @@ async fn parts_go_from_elsewhere_to_a_pod_and_from_a_pod_to_elsewhere() {
     stage.tell("scout", "crash");
     stage.until("the part goes elsewhere", |mission| mission.agent("oracle").holds == ["scout"]).await;
     // It is told with the answer to its next report.
-    soon("it hears whose part it has", async || String::from_utf8_lossy(&place.report().stdout).contains(r#"["scout"]"#)).await;
+    soon("it hears whose part it has", async || {
+        let reply = serde_json::from_slice(&place.report().stdout).unwrap_or(Value::Null);
+        reply["holds"] == serde_json::json!(["scout"])
+    })
+    .await;
 
     drop(running);
     stage.until("both parts go on", |mission| mission.agent("relay").holds == ["scout", "oracle"]).await;

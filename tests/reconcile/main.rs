@@ -117,7 +117,7 @@ async fn a_mission_starts_with_one_write_per_agent_and_two_of_the_status() {
 async fn nobody_of_a_deleted_mission_is_heard_though_nothing_else_happens() {
     let (server, clock) = start();
     let context = operator(&server, &clock, Leadership::always());
-    let snapshot = context.reader.cached((*object(&server)).0.as_ref().unwrap(), Known::default());
+    let snapshot = context.reader.cached(object(&server).0.as_ref().unwrap(), Known::default());
     let gone = Cell { uid: "gone-uid".into(), ..snapshot.cell.clone() };
     for (cell, uid) in [(&snapshot.cell, 1), (&gone, 2)] {
         let uid = format!("00000000-0000-0000-0000-{uid:012}");

@@ -212,7 +212,10 @@ impl Told {
         assert_eq!(became, fate, "{}", context());
         let (began, words): (_, &[&str]) = match fate {
             Fate::Back => {
-                let made = stage.api::<Pod>().get(agent.pod_name.as_deref().unwrap()).await.unwrap().creation_timestamp();
+                let made = match &agent.pod_name {
+                    Some(pod) => stage.api::<Pod>().get(pod).await.unwrap().creation_timestamp(),
+                    None => agent.started_at.clone(),
+                };
                 (made, &["Revive", "Restart", "Recreate", "node"])
             }
             Fate::Substituted => (agent.since.clone(), &["Substitute", "node"]),
