@@ -81,8 +81,17 @@ impl Arguments {
         if self.watch {
             return self.keep(program, link, &beat, &shutdown).await;
         }
+        let once_more = async {
+            match link.beat(&beat).await {
+                Err(trouble) if trouble.failure(true) == Failure::Gone => {
+                    sleep(ASKED_AGAIN).await;
+                    link.beat(&beat).await
+                }
+                sent => sent,
+            }
+        };
         tokio::select! {
-            sent = link.beat(&beat) => match sent {
+            sent = once_more => match sent {
                 Ok(reply) => self.output.write(&Taken::from(reply), text),
                 Err(trouble) => Err(self.explained(program, &trouble).into()),
             },

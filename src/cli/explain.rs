@@ -156,7 +156,7 @@ fn decides(
             ("a person: it runs elsewhere, and onExhausted is Abandon; it is alive if it reports again".into(), revive())
         }
         Some(Reason::AwaitingReport) => {
-            let token = cluster.command(&format!("token {} {}", mission.name, agent.name));
+            let token = cluster.command(&format!("token {} {} --folder {}", mission.name, agent.name, agent.name));
             ("whoever runs the agent: it needs a token to report".into(), Some(token))
         }
         Some(Reason::GatewayDegraded) => ("the operator, by itself, when others are heard again".into(), None),

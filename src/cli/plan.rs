@@ -149,7 +149,7 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
                 what: "Give its token to".into(),
                 agents: vec![agent.name.clone()],
                 because: "it runs elsewhere, and reports as this incarnation only with it".into(),
-                command: Some(cluster.command(&format!("token {} {}", mission.name, agent.name))),
+                command: Some(cluster.command(&format!("token {} {} --folder {}", mission.name, agent.name, agent.name))),
             });
         }
         let holder = agent.holder.as_deref().unwrap_or("another agent");

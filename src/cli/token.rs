@@ -184,7 +184,10 @@ async fn make(cluster: &Cluster, incarnation: &Incarnation, duration: Duration) 
     let made = cluster.ask(accounts.create_token_request(account, &parameters, &request)).await;
     let made = made.map_err(|failure| match failure {
         Failure::NotFound => {
-            format!("there is no ServiceAccount {account} in namespace {namespace} yet: the operator makes it; does it run?")
+            let command = format!("kubectl create serviceaccount {account} -n {namespace}");
+            format!(
+                "there is no ServiceAccount {account} in namespace {namespace}: if somebody deleted it, `{command}` makes it again"
+            )
         }
         Failure::Forbidden(message) => format!(
             "you may not make tokens of ServiceAccount {account}: {message}; ask for `create` on `serviceaccounts/token` \

@@ -76,11 +76,11 @@ impl Heartbeats {
         let missions = self.missions();
         let agents = missions.get(cell_uid).map(|mission| mission.agents.as_slice()).unwrap_or_default();
         let ledger = self.ledger();
-        // It looks at everybody, so only for those that need one.
-        let witnesses = agents.iter().any(|agent| agent.elsewhere).then(|| ledger.witnesses(now));
         let pulse = |agent: &Agent| {
-            let span = witnesses.filter(|_| agent.elsewhere).map_or(0, |witnesses| witnesses.span(agent.uid));
-            Some((agent.uid.to_string(), Pulse { witnessed: span, ..ledger.pulse(agent.uid, now)? }))
+            let patience = u32::try_from(agent.terms.heartbeat.stale_after_seconds).unwrap_or(u32::MAX);
+            // It goes through everybody, so only for those that need a witness.
+            let witnessed = if agent.elsewhere { ledger.witnessed(agent.uid, patience) } else { 0 };
+            Some((agent.uid.to_string(), Pulse { witnessed, ..ledger.pulse(agent.uid, now)? }))
         };
         agents.iter().filter_map(pulse).collect()
     }

@@ -156,6 +156,8 @@ impl Context {
             let Some((mut snapshot, version)) = self.reader.consistent(cell, known()).await? else {
                 return Ok(Requeue::requeue(LONGEST_WAIT));
             };
+            // The read may have taken long: who has reported meanwhile is not to be judged by what was known before.
+            snapshot.pulses = self.heartbeats.pulses(&uid(cell));
             self.heartbeats.expect(&snapshot.cell, &expected(&snapshot));
             let mut plan = decide(&snapshot, self.clock.now());
             if is_settled(&plan) {

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use crate::api::beat::{Beat, Seen};
 use crate::observe::{Asked, Pulse};
+pub use witness::CANARY_INTERVAL;
 use witness::Run;
-pub use witness::{CANARY_INTERVAL, Witnesses};
 
 /// Requests that an agent's sidecar may send at once, and then per second.
 const BURST: u8 = 10;
@@ -76,6 +76,8 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     interval: u32,
+    /// The interval that was wanted when it last reported.
+    told: u32,
     last: u32,
     /// Since when it reports without a gap; it means nothing before the first report.
     began: u32,
@@ -96,7 +98,7 @@ struct Entry {
 
 impl Entry {
     fn run(&self) -> Option<Run> {
-        self.reported.then_some(Run { began: self.began, last: self.last, interval: self.interval })
+        self.reported.then_some(Run { began: self.began, last: self.last, interval: self.told })
     }
 
     /// Takes one of the requests that this incarnation may send.
@@ -137,6 +139,7 @@ impl Ledger {
             interval,
             last: now,
             began: now,
+            told: 0,
             silent: 0,
             busy: None,
             progress: None,
@@ -249,6 +252,7 @@ impl Ledger {
         // A sidecar that was started again has not heard what its agent told the one before.
         let remembered = entry.busy.map(|busy| busy.saturating_sub(now.saturating_sub(entry.last)));
         entry.began = Run::after(entry.run(), entry.interval, now).began;
+        entry.told = entry.interval;
         entry.last = now;
         entry.reported = true;
         entry.seen = beat.agent;
@@ -277,6 +281,7 @@ impl Ledger {
             busy: entry.busy.map(|busy| busy.saturating_sub(age)),
             running: entry.running.map_or(0, |running| now.saturating_sub(running)),
             witnessed: 0,
+            told: entry.told,
         })
     }
 

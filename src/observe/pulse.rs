@@ -29,10 +29,13 @@ pub struct Pulse {
     pub busy: Option<u32>,
     /// How long this replica has seen the agent's container running.
     pub running: u32,
-    /// For how long another agent, or the other replica, has been heard of without a gap up to now: so long the gateway was
-    /// well. Only told of agents that run elsewhere.
+    /// For how long of this one's silence another agent, or the other replica, was heard without a gap: so long the gateway
+    /// was well. Only told of agents that run elsewhere.
     #[serde(default)]
     pub witnessed: u32,
+    /// When the next report was wanted, in seconds after the last one, as it was told then.
+    #[serde(default)]
+    pub told: u32,
 }
 
 /// What came of an incarnation's requests, of those with a token that the cluster signed for its pod.

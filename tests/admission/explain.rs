@@ -23,8 +23,8 @@ const PAGES: &[(&str, &[&str])] = &[
         &[
             "One agent: what runs, and how it is treated.",
             "completion <string> enum: Required, Optional, Service",
-            "`Service`: runs as long as the mission does, so any exit is a death. Absent: `Required`.",
-            "image <string> -required-",
+            "`Service`: runs as long as the mission does, so any exit is a death. Absent: `Required`, and `Service` for an agent with `external`.",
+            "image <string>",
             "by digest",
             "name <string> -required-",
             "at most 20 small letters",

@@ -247,7 +247,7 @@ fn an_agent_elsewhere_is_shown_as_such() {
         });
     };
     set("Waiting", Some("AwaitingReport"));
-    let token = "kubectl lazarus token night-watch relay\n";
+    let token = "kubectl lazarus token night-watch relay --folder relay\n";
     contains(&server.run(&["explain", "night-watch", "relay"]), &["whoever runs the agent: it needs a token", token]);
     contains(&server.run(&["plan", "night-watch"]), &["Give its token to relay ", "it runs elsewhere", token]);
     set("Alive", None);

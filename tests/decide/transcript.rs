@@ -127,8 +127,10 @@ fn perform(world: &mut World, command: &str) {
         }
         "all-seen" => {
             let report = command.strip_prefix("all-seen ").unwrap();
-            for pod in world.pods.keys().cloned().collect::<Vec<_>>() {
-                see(world, uid_of(world, &pod).unwrap(), report);
+            let pods = world.pods.keys().filter_map(|pod| uid_of(world, pod));
+            let elsewhere = world.status().agents.into_iter().filter(AgentStatus::is_elsewhere);
+            for uid in pods.chain(elsewhere.filter_map(|agent| agent.pod_uid)).collect::<Vec<_>>() {
+                see(world, uid, report);
             }
         }
         "obstacle" => world.obstacle = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),

@@ -8,14 +8,37 @@ use chrono::TimeDelta;
 use super::verdict::{Verdict, known};
 use super::{Assessment, Look};
 use crate::api::conditions::Reason;
-use crate::api::{AgentState, EffectivePolicy, external};
+use crate::api::{AgentState, EffectiveHeartbeat, EffectivePolicy, external};
 use crate::decide::heartbeat::{Judgement, Terms, judge};
 use crate::decide::phase::Shown;
-use crate::observe::{Container, Pod, Pulse};
+use crate::observe::{Asked, Container, Pod, Pulse};
 use crate::runtime::time::from_time;
 
 /// Nothing wakes a mission when others are heard again: it is looked for this often.
 const LOOKED_FOR: TimeDelta = TimeDelta::seconds(15);
+
+/// Seconds until all agents that fell silent together are known to be stale.
+const NOTICED: i64 = 5;
+
+/// How long an agent elsewhere may be silent: at least until it has missed two of the reports that it was last told to send,
+/// and then as long again, in which it can come back after a gap that the witness did not notice.
+fn patience(heartbeat: EffectiveHeartbeat, pulse: &Pulse) -> EffectiveHeartbeat {
+    let stale_after_seconds = heartbeat.stale_after_seconds.max(2 * i64::from(pulse.told));
+    let dead_after_seconds = heartbeat.dead_after_seconds.max(2 * stale_after_seconds);
+    EffectiveHeartbeat { stale_after_seconds, dead_after_seconds, ..heartbeat }
+}
+
+/// That nothing was heard, with what it was refused for.
+fn unheard(pulse: &Pulse) -> String {
+    let refused = match pulse.asked {
+        Asked::OtherIssuer => " (its token is refused: it is of another issuer)",
+        Asked::OtherAudience => " (its token is refused: it is for another audience)",
+        Asked::NotNow => " (its token is refused: it has expired or is not valid yet)",
+        Asked::NotUnderstood => " (its reports are refused: they are not understood)",
+        Asked::Never | Asked::Taken | Asked::Slow => "",
+    };
+    format!("is not heard of for {} s{refused}", pulse.age)
+}
 
 /// An incarnation that has not reported yet.
 pub(super) fn awaiting() -> Shown {
@@ -55,45 +78,56 @@ impl Look<'_> {
         let evidence = "reports from elsewhere".into();
         let alive = Shown { state: AgentState::Alive, reason: None, rule: "Alive", evidence, began, recheck_at: None };
         let Some(policy) = self.policy else { return Verdict::Shown(self.as_before(pod, alive)) };
-        let terms = Terms { heartbeat: crate::decide::policy::heartbeat(policy, self.spec), sidecar_restarted: false };
-        match judge(&pulse, &terms) {
-            Judgement::LinkLost => self.silent(policy, pod, &pulse, &terms),
+        let heartbeat = patience(crate::decide::policy::heartbeat(policy, self.spec), &pulse);
+        // What was found stays true until it is heard of again, whatever numbers the policy has by now.
+        if self.old.state == AgentState::Dead && !self.is_heard_since(&pulse) {
+            return self.dead(policy, pod, Reason::Silent, &format!("{}, while others were", unheard(&pulse)));
+        }
+        match judge(&pulse, &Terms { heartbeat, sidecar_restarted: false }) {
+            Judgement::LinkLost => self.silent(policy, pod, &pulse, &heartbeat),
             judgement => self.judged(judgement, policy, pod, alive, &pulse),
         }
     }
 
-    fn silent(&self, policy: &EffectivePolicy, pod: &Pod, pulse: &Pulse, terms: &Terms) -> Verdict {
-        let heartbeat = &terms.heartbeat;
+    /// Whether a report came since the agent is in its state.
+    fn is_heard_since(&self, pulse: &Pulse) -> bool {
+        let last = self.now - TimeDelta::seconds(pulse.age.into());
+        let since = self.old.since.as_ref().map(from_time);
+        // A beginning in the future was told by a clock that was wrong.
+        pulse.reported && since.is_none_or(|since| since < last || since > self.now)
+    }
+
+    fn silent(&self, policy: &EffectivePolicy, pod: &Pod, pulse: &Pulse, heartbeat: &EffectiveHeartbeat) -> Verdict {
         let (age, witnessed) = (i64::from(pulse.age), i64::from(pulse.witnessed));
         let (stale, dead) = (heartbeat.stale_after_seconds, heartbeat.dead_after_seconds);
         let recheck = |shown: Shown, after: i64| {
             let at = self.now + TimeDelta::seconds(after.max(1)).min(LOOKED_FOR);
             Verdict::Shown(Shown { recheck_at: Some(at), ..shown })
         };
-        let evidence = format!("is not heard of for {age} s");
-        let dead_now = || self.dead(policy, pod, Reason::Silent, &format!("{evidence}, while others were"));
-        // What was found stays true until it is heard of again.
-        if self.old.state == AgentState::Dead {
-            return dead_now();
-        }
+        let evidence = unheard(pulse);
         // A new leader does not know what the agent said before.
         let perhaps_busy = pulse.busy.map_or(!pulse.reported && self.old.state == AgentState::Alive, |busy| busy > 0);
         if perhaps_busy && age < heartbeat.max_busy_seconds {
             let evidence = format!("{evidence}, and may be busy as it said");
             return recheck(known(AgentState::Alive, Reason::Busy, "Busy", evidence), heartbeat.max_busy_seconds - age);
         }
-        if witnessed < stale {
-            let evidence = format!("{evidence}, but for so long nobody else was heard of without a gap");
+        // Half of it, as the witness's own next report may not be due yet.
+        if witnessed * 2 < stale {
+            let evidence = format!("{evidence}, but nobody else was heard of without a gap meanwhile");
             let degraded = known(AgentState::Alive, Reason::GatewayDegraded, "GatewayDegraded", evidence);
             return recheck(self.as_before(pod, degraded), stale);
         }
         // Who was cut off together with everybody else has as long to come back as the others needed to be missed.
         let left = (dead - age).max(dead - stale - witnessed);
-        if left <= 0 {
-            return dead_now();
+        let since = self.old.since.as_ref().map_or(self.now, from_time);
+        let long = (self.now - since).num_seconds().abs() >= NOTICED;
+        let noticed = self.old.state == AgentState::Stale && (long || self.old.reason == Some(Reason::StormHold));
+        if left <= 0 && noticed {
+            return self.dead(policy, pod, Reason::Silent, &format!("{evidence}, while others were"));
         }
+        // Also where it is overdue: only who is known to be stale is seen by the brakes of the others.
         let evidence = format!("{evidence}, while others are; dead after {dead} s");
-        recheck(known(AgentState::Stale, Reason::Stale, "Stale", evidence), left)
+        recheck(known(AgentState::Stale, Reason::Stale, "Stale", evidence), left.max(NOTICED))
     }
 
     /// The account of an earlier mission of this name has to go first.

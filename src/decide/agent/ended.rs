@@ -323,8 +323,14 @@ impl<'a> Look<'a> {
         if let Some(hold) = self.others_hold() {
             return hold;
         }
-        if let Some(candidate) = self.pods.candidate {
-            return self.commit(candidate);
+        match (self.pods.candidate, self.spec.external) {
+            (Some(candidate), None) => return self.commit(candidate),
+            (Some(candidate), Some(_)) => {
+                // Made before the agent moved away. It was never committed, so it goes as every stray.
+                let evidence = format!("pod {} of this agent has to end first", candidate.name);
+                return self.state(AgentState::Waiting, Some(Reason::Terminating)).because("AtMostOne", &evidence).urgent();
+            }
+            (None, _) => {}
         }
         let status = self.state(state, reason).next(what, None, evidence);
         let (agent, attempt) = (self.spec.name.clone(), self.old.attempt + 1);

@@ -18,7 +18,7 @@ use super::mission::Phase;
 use super::{Action, end, part};
 use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, EffectivePolicy};
-use crate::observe::{Pod, Snapshot};
+use crate::observe::{Account, Pod, Snapshot};
 use pods::Pods;
 use storm::Brakes;
 
@@ -117,7 +117,12 @@ impl<'a> Look<'a> {
                 None => self.after(end, pod),
             },
             (Some(pod), None, _) => self.with_pod(pod, turn),
-            (None, None, Some(_)) if self.old.is_elsewhere() => self.live(&self.elsewhere(self.old.attempt), turn),
+            (None, None, Some(uid)) if self.old.is_elsewhere() && self.elsewhere(self.old.attempt).uid == *uid => {
+                let live = self.live(&self.elsewhere(self.old.attempt), turn);
+                // Without it the agent could not renew its token.
+                let missing = self.snapshot.account == Some(Account::Missing);
+                live.act(missing.then(|| Action::Account { agent: self.spec.name.clone() }))
+            }
             (None, None, Some(uid)) => self.vanished(uid),
             (None, None, None) => self.first(),
         }

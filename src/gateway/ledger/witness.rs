@@ -7,9 +7,6 @@ use super::{Ledger, Uid};
 /// How often a replica that does not lead reports, in seconds.
 pub const CANARY_INTERVAL: u32 = 15;
 
-/// A report may be this late on its way, in seconds, beside one that is missing.
-const GRACE: u32 = 5;
-
 /// Reports without a gap, in seconds since the ledger's origin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
@@ -19,33 +16,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// The run with one report more: a gap of more than three intervals begins a new one.
+    /// The run with one report more: a longer gap begins a new one.
     pub(super) fn after(before: Option<Self>, interval: u32, now: u32) -> Self {
-        let going_on = before.filter(|run| now.saturating_sub(run.last) <= interval.saturating_mul(3));
+        let going_on = before.filter(|run| now.saturating_sub(run.last) <= run.gap());
         Self { began: going_on.map_or(now, |run| run.began), last: now, interval }
     }
 
-    fn goes_on(self, now: u32) -> bool {
-        now.saturating_sub(self.last) <= self.interval.saturating_mul(2).saturating_add(GRACE)
-    }
-}
-
-/// Who is heard now, as far as it matters for whoever is not: the two incarnations that have reported for longest without a
-/// gap, of which one is another than the silent one, and the replica that does not lead.
-#[derive(Clone, Copy, Debug)]
-pub struct Witnesses {
-    now: u32,
-    canary: Option<u32>,
-    longest: [Option<(u32, Uid)>; 2],
-}
-
-impl Witnesses {
-    /// For how many seconds up to now the gateway has been reached without a gap by others than this incarnation.
-    #[must_use]
-    pub fn span(&self, silent: Uid) -> u32 {
-        let other = self.longest.into_iter().flatten().find(|(_, uid)| *uid != silent).map(|(began, _)| began);
-        let began = self.canary.into_iter().chain(other).min();
-        began.map_or(0, |began| self.now.saturating_sub(began))
+    /// For how long nothing may come, in seconds: two reports may be late or lost.
+    fn gap(self) -> u32 {
+        self.interval.saturating_mul(3)
     }
 }
 
@@ -55,21 +34,14 @@ impl Ledger {
         self.canary = Some(Run::after(self.canary, CANARY_INTERVAL, self.seconds(now)));
     }
 
-    /// Looks who is heard now.
+    /// For how many seconds of an incarnation's silence another one, or a replica that does not lead, has shown without a gap
+    /// that the gateway was reached. Nobody is a witness whose reports may fail for longer than `patience` seconds unnoticed.
     #[must_use]
-    pub fn witnesses(&self, now: Instant) -> Witnesses {
-        let now = self.seconds(now);
-        let canary = self.canary.filter(|run| run.goes_on(now)).map(|run| run.began);
-        let running = self.entries.iter().filter_map(|(uid, entry)| {
-            let run = entry.run().filter(|run| run.goes_on(now))?;
-            Some((run.began, *uid))
-        });
-        let longest = running.fold([None, None], |[first, second], next| match (first, second) {
-            (Some(longest), _) if next >= longest && second.is_none_or(|second| next < second) => [first, Some(next)],
-            (Some(longest), _) if next >= longest => [first, second],
-            (first, _) => [Some(next), first],
-        });
-        Witnesses { now, canary, longest }
+    pub fn witnessed(&self, silent: Uid, patience: u32) -> u32 {
+        let Some(since) = self.entries.get(&silent).map(|entry| entry.last) else { return 0 };
+        let others = self.entries.iter().filter(|(uid, _)| **uid != silent).filter_map(|(_, entry)| entry.run());
+        let fine = others.chain(self.canary).filter(|run| run.gap() <= patience);
+        fine.map(|run| run.last.saturating_sub(run.began.max(since))).max().unwrap_or(0)
     }
 }
 
@@ -86,7 +58,6 @@ mod tests {
     const SILENT: Uid = Uid(1);
     const OTHER: Uid = Uid(2);
     const THIRD: Uid = Uid(3);
-    const SPAN: u32 = 300;
 
     struct World {
         clock: ManualClock,
@@ -120,12 +91,9 @@ mod tests {
             self.clock.advance(Duration::from_secs(seconds));
         }
 
-        fn witnessed(&self) -> bool {
-            self.span(SILENT) >= SPAN
-        }
-
-        fn span(&self, silent: Uid) -> u32 {
-            self.ledger.witnesses(self.clock.monotonic()).span(silent)
+        /// Of the silence so far.
+        fn witnessed(&self) -> u32 {
+            self.ledger.witnessed(SILENT, 60)
         }
     }
 
@@ -133,71 +101,77 @@ mod tests {
     fn without_others_there_is_no_witness_and_nobody_is_their_own() {
         let mut world = World::new();
         world.pass(1000);
-        assert!(!world.witnessed(), "the others have never reported");
+        assert_eq!(world.witnessed(), 0, "the others have never reported");
         world.report(&[SILENT], 600);
-        assert!(!world.witnessed());
-        assert_eq!((world.span(SILENT), world.span(OTHER)), (0, 600));
+        assert_eq!(world.witnessed(), 0);
+        world.report(&[OTHER], 300);
+        assert_eq!(world.ledger.witnessed(OTHER, 60), 0);
+        world.ledger.leave(SILENT);
+        assert_eq!(world.witnessed(), 0, "nobody to be missed");
     }
 
     #[test]
-    fn another_that_reports_without_a_gap_is_a_witness_while_it_does() {
+    fn only_the_silence_counts_and_only_up_to_the_witness_s_last_report() {
         let mut world = World::new();
-        world.report(&[OTHER], 285);
-        assert!(!world.witnessed(), "it began too late");
-        world.report(&[OTHER], 15);
-        assert!(world.witnessed());
-        world.pass(35);
-        assert!(world.witnessed(), "one report is missing");
-        world.pass(1);
-        assert!(!world.witnessed(), "the gateway may be cut off by now");
+        world.report(&[SILENT, OTHER], 300);
+        assert_eq!(world.witnessed(), 0, "nobody is silent");
+        world.pass(15);
+        world.report(&[OTHER], 150);
+        assert_eq!(world.witnessed(), 165);
+        world.pass(1000);
+        assert_eq!(world.witnessed(), 165, "since then nobody knows");
+        world.report(&[OTHER], 0);
+        assert_eq!(world.witnessed(), 0, "the gateway may have been cut off all the while");
+        world.report(&[OTHER], 60);
+        assert_eq!(world.witnessed(), 60);
     }
 
     #[test]
     fn a_gap_begins_anew() {
         let mut world = World::new();
-        world.report(&[OTHER], 300);
+        world.report(&[SILENT, OTHER], 0);
         world.pass(45);
         world.report(&[OTHER], 0);
-        assert!(world.witnessed(), "two were lost");
+        assert_eq!(world.witnessed(), 45, "two were lost");
         world.pass(46);
         world.report(&[OTHER], 0);
-        assert!(!world.witnessed());
-        world.report(&[OTHER], 300);
-        assert!(world.witnessed());
+        assert_eq!(world.witnessed(), 0);
     }
 
     #[test]
-    fn whoever_has_reported_longest_counts_in_any_order() {
+    fn who_reports_too_seldom_is_no_witness() {
         let mut world = World::new();
-        world.report(&[SILENT, THIRD], 150);
-        world.report(&[SILENT, OTHER, THIRD], 150);
-        assert!(world.witnessed(), "the third one, beside the silent one itself");
-        world.ledger.leave(THIRD);
-        assert!(!world.witnessed());
+        world.report(&[SILENT], 0);
         world.report(&[OTHER], 150);
-        assert!(world.witnessed());
+        let witnessed = |patience| world.ledger.witnessed(SILENT, patience);
+        assert_eq!([60, 45, 44].map(witnessed), [150, 150, 0]);
+    }
+
+    #[test]
+    fn whoever_has_reported_longest_counts() {
+        let mut world = World::new();
+        world.report(&[SILENT, THIRD], 0);
+        world.pass(15);
+        world.report(&[THIRD], 60);
+        world.pass(15);
+        world.report(&[OTHER, THIRD], 60);
+        assert_eq!(world.witnessed(), 150);
+        world.ledger.leave(THIRD);
+        assert_eq!(world.witnessed(), 60);
         world.ledger.clear();
-        assert!(!world.witnessed());
+        assert_eq!(world.witnessed(), 0);
     }
 
     #[test]
     fn a_replica_that_does_not_lead_is_a_witness_alone() {
         let mut world = World::new();
-        let canaries = |world: &mut World, rounds| {
-            for _ in 0..rounds {
-                world.ledger.canary(world.clock.monotonic());
-                world.pass(15);
-            }
-        };
-        canaries(&mut world, 20);
-        assert!(world.witnessed());
-        world.pass(21);
-        assert!(!world.witnessed());
-        canaries(&mut world, 1);
-        assert!(world.witnessed(), "it went on in time");
-        world.ledger.clear();
-        assert!(!world.witnessed());
-        canaries(&mut world, 1);
-        assert!(!world.witnessed(), "it has begun anew");
+        for _ in 0..20 {
+            world.pass(15);
+            world.ledger.canary(world.clock.monotonic());
+        }
+        assert_eq!(world.witnessed(), 285);
+        world.pass(46);
+        world.ledger.canary(world.clock.monotonic());
+        assert_eq!(world.witnessed(), 0, "it has begun anew");
     }
 }
