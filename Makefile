@@ -22,6 +22,7 @@ help: ## This list
 		'LAB_DIR=DIR       another lab than .lab; several can run side by side' \
 		'TESTS=WORDS       for unit and e2e: only tests with these words in their name' \
 		'CLUSTER=current   for demo: the current context of kubectl, with IMAGE=REGISTRY/NAME:TAG' \
+		'ABSENT_SECONDS=N  for e2e-node: how long agents wait for a gateway that is not there' \
 		'BENCH_SECONDS=N BENCH_AGENTS=N   for bench: how long each of its two runs is, and with how many agents' \
 		'MODEL=NAME        for model: only the one of this name' \
 		'SINCE=TIME NAMESPACE=PREFIX   for writes: what is counted, such as SINCE=2026-01-31T12:00:00Z'

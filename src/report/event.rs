@@ -146,9 +146,17 @@ fn decided(before: Option<&AgentStatus>, agent: &AgentStatus, fresh: bool) -> Ve
 fn is_hold(state: AgentState, reason: Reason) -> bool {
     let waits = matches!(
         reason,
-        Reason::ImagePull | Reason::ConfigError | Reason::Unschedulable | Reason::PreviousIncarnation | Reason::PodRefused
+        Reason::ImagePull
+            | Reason::ConfigError
+            | Reason::Unschedulable
+            | Reason::PreviousIncarnation
+            | Reason::PodRefused
+            | Reason::AwaitingReport
     );
-    let unknown = matches!(reason, Reason::LinkLost | Reason::NodeUncertain | Reason::StormHold | Reason::AwaitingAdmission);
+    let unknown = matches!(
+        reason,
+        Reason::LinkLost | Reason::GatewayDegraded | Reason::NodeUncertain | Reason::StormHold | Reason::AwaitingAdmission
+    );
     (state == AgentState::Waiting && waits) || unknown
 }
 

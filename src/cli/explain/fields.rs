@@ -85,6 +85,7 @@ fn by_reason(reason: Option<Reason>) -> Vec<&'static str> {
         Some(Reason::Stalled) => vec!["heartbeat.stalledAfterSeconds", "revive"],
         Some(Reason::Busy) => vec!["heartbeat.maxBusySeconds"],
         Some(Reason::LinkLost) => vec!["heartbeat.staleAfterSeconds", "heartbeat.unreachableAfterSeconds"],
+        Some(Reason::GatewayDegraded) => vec!["heartbeat.staleAfterSeconds"],
         Some(Reason::StormHold) => vec!["storm.maxUnhealthyPercent", "storm.minAgents", "storm.cooldownSeconds"],
         Some(Reason::InFlight) => vec!["storm.maxInFlight"],
         None | Some(Reason::RevivalSuppressed) => vec!["revive"],
