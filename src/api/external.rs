@@ -39,7 +39,12 @@ pub fn uid(namespace: &str, account: &str, audience: &str) -> String {
     let digest = Sha256::digest(format!("{namespace}/{account}/{audience}").as_bytes());
     let number = digest.iter().take(16).fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
     // Version and variant.
-    let number = number & !(0xf << 76 | 0x3 << 62) | 0x8 << 76 | 0x2 << 62;
+    dashed(number & !(0xf << 76 | 0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+}
+
+/// A UID of this number, as Kubernetes writes it.
+#[must_use]
+pub fn dashed(number: u128) -> String {
     let digits = format!("{number:032x}");
     let part = |range| digits.get(range).unwrap_or_default();
     format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))

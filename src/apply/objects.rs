@@ -61,10 +61,7 @@ async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64, pulse
                 message: format!("there is a pod {name} already that is not this agent's"),
             })
         }
-        Err(error) => match error.refused().or_else(|| error.failed()) {
-            Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
-            None => Err(error),
-        },
+        Err(error) => refused(error, agent),
     }
 }
 
@@ -79,10 +76,15 @@ async fn make_account(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<App
         }
         // An earlier try made it, or a person did.
         Err(error) if error.already_exists() => Ok(Applied::Done),
-        Err(error) => match error.refused().or_else(|| error.failed()) {
-            Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
-            None => Err(error),
-        },
+        Err(error) => refused(error, agent),
+    }
+}
+
+/// What the server will not make is told; anything else is tried again.
+pub(super) fn refused(error: WriteError, agent: &str) -> Result<Applied, WriteError> {
+    match error.refused().or_else(|| error.failed()) {
+        Some(message) => Ok(Applied::Refused { agent: agent.into(), message }),
+        None => Err(error),
     }
 }
 

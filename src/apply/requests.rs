@@ -3,7 +3,7 @@
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
-use super::objects::Applied;
+use super::objects::{Applied, refused};
 use crate::api::{RevivalRequest, RevivalRequestSpec, names};
 use crate::observe::Cell;
 use crate::render;
@@ -26,10 +26,7 @@ pub(super) async fn ask(guarded: &Guarded, cell: &Cell, name: &str, spec: &Reviv
             let message = format!("there is a RevivalRequest {name} already that is about something else: delete it");
             Ok(Applied::Refused { agent: name.into(), message })
         }
-        Err(error) => match error.refused().or_else(|| error.failed()) {
-            Some(message) => Ok(Applied::Refused { agent: name.into(), message }),
-            None => Err(error),
-        },
+        Err(error) => refused(error, name),
     }
 }
 

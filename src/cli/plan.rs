@@ -88,6 +88,14 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
         because,
         command: None,
     };
+    let person = |what: &str, agents: Vec<String>, because: String, command: Option<String>| Step {
+        at: None,
+        by: Trigger::Person,
+        what: what.into(),
+        agents,
+        because,
+        command,
+    };
     let mut steps = Vec::new();
     if mission.outdated && mission.ready.is_some() {
         steps.push(operator(None, "Look", Vec::new(), "the spec has changed since it looked".into()));
@@ -102,14 +110,12 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
     for ask in &mission.asks {
         let missing = ask.quorum - i64::try_from(ask.approvals).unwrap_or(i64::MAX);
         let more = if ask.quorum > 1 { format!("; {missing} of {} approvals are missing", ask.quorum) } else { String::new() };
-        steps.push(Step {
-            at: None,
-            by: Trigger::Person,
-            what: ask.options.join(" or "),
-            agents: ask.agents.clone(),
-            because: format!("{} asks, as it is {}{more}{}", ask.request, ask.cause, recovers(&ask.cause)),
-            command: Some(ask.command.clone()),
-        });
+        steps.push(person(
+            &ask.options.join(" or "),
+            ask.agents.clone(),
+            format!("{} asks, as it is {}{more}{}", ask.request, ask.cause, recovers(&ask.cause)),
+            Some(ask.command.clone()),
+        ));
         if let Some(at) = &ask.expires_at {
             let (what, because) = match ask.on_timeout {
                 OnTimeout::Wait => ("Overdue", "nobody decided, and it can still be decided"),
@@ -133,24 +139,15 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
             steps.push(operator(Some(at.clone()), what, vec![agent.name.clone()], agent.info()));
         }
         if agent.reason == Some(Reason::NodeUncertain) {
-            steps.push(Step {
-                at: None,
-                by: Trigger::Person,
-                what: "Bring back or give up the node of".into(),
-                agents: vec![agent.name.clone()],
-                because: agent.info(),
-                command: None,
-            });
+            steps.push(person("Bring back or give up the node of", vec![agent.name.clone()], agent.info(), None));
         }
         if agent.reason == Some(Reason::AwaitingReport) {
-            steps.push(Step {
-                at: None,
-                by: Trigger::Person,
-                what: "Give its token to".into(),
-                agents: vec![agent.name.clone()],
-                because: "it runs elsewhere, and reports as this incarnation only with it".into(),
-                command: Some(cluster.command(&format!("token {} {} --folder {}", mission.name, agent.name, agent.name))),
-            });
+            steps.push(person(
+                "Give its token to",
+                vec![agent.name.clone()],
+                "it runs elsewhere, and reports as this incarnation only with it".into(),
+                Some(cluster.command(&format!("token {} {} --folder {}", mission.name, agent.name, agent.name))),
+            ));
         }
         let holder = agent.holder.as_deref().unwrap_or("another agent");
         let stays = match agent.reason {
@@ -162,14 +159,12 @@ fn planned(cluster: &Cluster, cell: &MissionCell, requests: &[RevivalRequest]) -
             Some(_) | None => None,
         };
         if let Some(because) = stays {
-            steps.push(Step {
-                at: None,
-                by: Trigger::Person,
-                what: "Revive".into(),
-                agents: vec![agent.name.clone()],
+            steps.push(person(
+                "Revive",
+                vec![agent.name.clone()],
                 because,
-                command: Some(cluster.command(&format!("revive {} {}", mission.name, agent.name))),
-            });
+                Some(cluster.command(&format!("revive {} {}", mission.name, agent.name))),
+            ));
         }
     }
     steps.sort_by_key(|step| step.at.as_ref().map(from_time));

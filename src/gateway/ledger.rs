@@ -12,6 +12,7 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use crate::api::beat::{Beat, Seen};
+use crate::api::external;
 use crate::observe::{Asked, Pulse};
 pub use witness::CANARY_INTERVAL;
 use witness::Run;
@@ -44,9 +45,7 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:032x}", self.0);
-        let part = |range| digits.get(range).unwrap_or_default();
-        write!(formatter, "{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+        formatter.write_str(&external::dashed(self.0))
     }
 }
 

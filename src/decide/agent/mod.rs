@@ -117,12 +117,7 @@ impl<'a> Look<'a> {
                 None => self.after(end, pod),
             },
             (Some(pod), None, _) => self.with_pod(pod, turn),
-            (None, None, Some(uid)) if self.old.is_elsewhere() && self.elsewhere(self.old.attempt).uid == *uid => {
-                let live = self.live(&self.elsewhere(self.old.attempt), turn);
-                // Without it the agent could not renew its token.
-                let missing = self.snapshot.account == Some(Account::Missing);
-                live.act(missing.then(|| Action::Account { agent: self.spec.name.clone() }))
-            }
+            (None, None, Some(uid)) if self.old.is_elsewhere() => self.without_pod(uid, turn),
             (None, None, Some(uid)) => self.vanished(uid),
             (None, None, None) => self.first(),
         }
@@ -143,6 +138,17 @@ impl<'a> Look<'a> {
                 .urgent();
         }
         self.live(pod, turn)
+    }
+
+    /// The incarnation runs elsewhere and its end is not recorded.
+    fn without_pod(&self, uid: &str, turn: &mut live::Turn) -> Assessment {
+        let elsewhere = self.elsewhere(self.old.attempt);
+        if elsewhere.uid != uid {
+            return self.vanished(uid);
+        }
+        // Without its account the agent could not renew its token.
+        let missing = self.snapshot.account == Some(Account::Missing);
+        self.live(&elsewhere, turn).act(missing.then(|| Action::Account { agent: self.spec.name.clone() }))
     }
 
     fn vanished(&self, uid: &str) -> Assessment {

@@ -50,7 +50,7 @@ impl Look<'_> {
         let Some(policy) = self.policy else { return Verdict::Shown(self.as_before(pod, shown)) };
         let terms = Terms::of(policy, self.spec, pod);
         let pulse = self.snapshot.pulses.get(&pod.uid).copied().unwrap_or_default();
-        match self.found_before(&pulse).unwrap_or_else(|| judge(&pulse, &terms)) {
+        match self.found_before(&pulse, &terms).unwrap_or_else(|| judge(&pulse, &terms)) {
             Judgement::LinkLost => self.unreachable(&terms, pod, pulse.age),
             judgement => self.judged(judgement, policy, pod, shown, &pulse),
         }
@@ -96,25 +96,22 @@ impl Look<'_> {
 
     /// What people were asked about, or denied, stays as long as it is reported: other numbers in the policy are no answer, and
     /// no way around one.
-    fn found_before(&self, pulse: &Pulse) -> Option<Judgement> {
+    fn found_before(&self, pulse: &Pulse, terms: &Terms) -> Option<Judgement> {
         let old = self.old;
+        if i64::from(pulse.age) >= terms.heartbeat.stale_after_seconds {
+            return None;
+        }
         let pod_uid = old.pod_uid.as_ref().filter(|_| old.state == AgentState::Dead && pulse.reported)?;
         let denied = self.ruling().is_some_and(|ruling| ruling.verdict == DecisionVerdict::Deny);
         let since = old.since.as_ref().map_or(self.now, from_time);
         let unchanged = |seconds: u32| self.now - TimeDelta::seconds(seconds.into()) <= since;
         let silent = pulse.seen == Seen::Silent;
-        let judgement = match old.verdict.as_ref().filter(|_| denied || self.was_asked(pod_uid))?.rule.as_ref() {
+        match old.verdict.as_ref().filter(|_| denied || self.was_asked(pod_uid))?.rule.as_ref() {
             "Hung" => silent.then_some(Judgement::Hung),
             "NeverBeat" => (silent && !pulse.ever_healthy).then_some(Judgement::NeverBeat),
             "Stalled" => pulse.unchanged.filter(|seconds| unchanged(*seconds)).map(|_| Judgement::Stalled),
             _ => None,
-        };
-        judgement.filter(|_| !self.is_too_old(pulse))
-    }
-
-    fn is_too_old(&self, pulse: &Pulse) -> bool {
-        let stale = self.policy.map(|policy| policy::heartbeat(policy, self.spec).stale_after_seconds);
-        stale.is_none_or(|stale| i64::from(pulse.age) >= stale)
+        }
     }
 
     // Another replica knew more; until this one has heard of the agent, what was written down holds.
