@@ -125,8 +125,12 @@ impl<'a> Look<'a> {
 
     /// The committed pod is there and its end is not recorded.
     fn with_pod(&self, pod: &'a Pod, turn: &mut live::Turn) -> Assessment {
-        if let Some(end) = end::ended(pod, self.completion(), self.now) {
-            return self.record_end(end.record, &end.log, &pod.name);
+        if let Some(end::End { mut record, log }) = end::ended(pod, self.completion(), self.now) {
+            // Who failed the pod, and in whose name, says less than that its node was not there to say it.
+            if record.exit_code.is_none() && self.was_lost() {
+                record.cause = end::NODE_LOST.into();
+            }
+            return self.record_end(record, &log, &pod.name);
         }
         if pod.deletion_requested.is_some() {
             if let Some(hold) = self.node_uncertain(pod, AgentState::Waiting) {
@@ -153,8 +157,13 @@ impl<'a> Look<'a> {
 
     fn vanished(&self, uid: &str) -> Assessment {
         let pod = self.old.pod_name.clone().unwrap_or_default();
-        let cause = if self.old.reason == Some(Reason::NodeUncertain) { end::NODE_LOST } else { "PodDeleted" };
+        let cause = if self.was_lost() { end::NODE_LOST } else { "PodDeleted" };
         self.record_end(end::vanished(uid, cause, self.old.started_at.clone(), self.now), "", &pod)
+    }
+
+    /// Whether the last that was known of the incarnation is that its node was not heard of.
+    fn was_lost(&self) -> bool {
+        self.old.reason == Some(Reason::NodeUncertain)
     }
 
     fn first(&self) -> Assessment {
