@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agent::AgentSpec;
 use super::agent_policy::Revive;
+use super::isolation::{Egress, Isolation, Workspace};
 use super::status::MissionCellStatus;
 
 /// What a mission is and which agents work on it.
@@ -51,6 +52,19 @@ pub struct MissionCellSpec {
     /// `minimumGate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revive: Option<Revive>,
+    /// How far the agents are kept from each other, from the node and from the network: `None` (for development), `Level1`,
+    /// `Level2` or `Level3`; each keeps all that the one before does. It may rise while agents live, who are then replaced one by
+    /// one; it falls only for those that start later, when none lives. Absent: `Level1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// The volume that the agents share, in each at /workspace. Absent: each has an empty directory of its own, that ends with
+    /// its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Workspace>,
+    /// Ways out of the cluster that the agents need beyond their level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub egress: Option<Vec<Egress>>,
     /// Secrets of the mission's namespace with the credentials for the agents' images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]

@@ -6,6 +6,7 @@ pub mod beat;
 pub mod conditions;
 mod effective;
 pub mod external;
+mod isolation;
 mod mission_cell;
 pub mod names;
 pub mod quantity;
@@ -22,6 +23,7 @@ pub use agent_policy::{
 };
 pub use effective::{EffectiveApproval, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm};
 pub use external::External;
+pub use isolation::{AccessMode, Ceilings, Egress, EgressProxy, Isolation, Retain, Workspace};
 pub use mission_cell::{MissionCell, MissionCellSpec, ObjectName};
 pub use revival_request::{
     CellReference, Decision, DecisionVerdict, RequestIncident, RequestOption, RequestSummary, RequestVerb, RevivalRequest,

@@ -24,6 +24,10 @@ pub const AUDIENCE: &str = "lazarus-gateway";
 pub const GATEWAY_PORT: u16 = 443;
 /// Port the gateway listens on.
 pub const GATEWAY_TARGET_PORT: u16 = 8443;
+/// Port of the gateway's Service that no agent may reach: whoever does is not held back by any NetworkPolicy.
+pub const CANARY_PORT: u16 = 444;
+/// Port behind it.
+pub const CANARY_TARGET_PORT: u16 = 8444;
 /// Key of that ConfigMap: address and port of the gateway.
 pub const GATEWAY_ADDRESS_KEY: &str = "address";
 /// Key of that ConfigMap: the certificates that may have signed the gateway's, old and new.
@@ -43,6 +47,12 @@ pub const CELL: &str = "lazarus-pit.io/cell";
 pub const AGENT: &str = "lazarus-pit.io/agent";
 /// Label: the number of the incarnation, from 1.
 pub const ATTEMPT: &str = "lazarus-pit.io/attempt";
+/// Label: the isolation level that a pod was made with; also on a namespace's NetworkPolicies.
+pub const LEVEL: &str = "lazarus-pit.io/level";
+/// Label of a namespace: no mission in it has a lower isolation level.
+pub const MINIMUM_LEVEL: &str = "lazarus-pit.io/minimum-level";
+/// Where an agent finds its workspace.
+pub const WORKSPACE_FOLDER: &str = "/workspace";
 /// Annotation: hash of the user's fields that the pod was made from.
 pub const TEMPLATE: &str = "lazarus-pit.io/template-hash";
 

@@ -6,4 +6,4 @@ mod objects;
 pub mod permits;
 mod requests;
 
-pub use objects::{Applied, apply};
+pub use objects::{Applied, Outfit, apply};

@@ -5,10 +5,10 @@ use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
 use super::requests;
-use crate::api::names;
+use crate::api::{EgressProxy, names};
 use crate::decide::Action;
 use crate::observe::Cell;
-use crate::render;
+use crate::render::{self, Frame};
 use crate::report::metrics::{Kind, Verb};
 
 /// What became of an action.
@@ -25,13 +25,26 @@ pub enum Applied {
     },
 }
 
+/// What all pods of agents are made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outfit {
+    /// Image of the sidecars.
+    pub pulse_image: String,
+    /// The way to the models, if the cluster has one.
+    pub proxy: Option<EgressProxy>,
+}
+
 /// Carries out one action.
 ///
 /// # Errors
 /// The write failed; whether it happened is seen by the next consistent read.
-pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, pulse_image: &str) -> Result<Applied, WriteError> {
+pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, outfit: &Outfit) -> Result<Applied, WriteError> {
     match action {
-        Action::Create { agent, attempt } => create(guarded, cell, agent, *attempt, pulse_image).await,
+        Action::Create { agent, attempt, level } => {
+            let Outfit { pulse_image, proxy } = outfit;
+            let frame = Frame { level: *level, pulse_image, proxy: proxy.as_ref() };
+            create(guarded, cell, agent, *attempt, frame).await
+        }
         Action::Account { agent } => make_account(guarded, cell, agent).await,
         Action::Delete { pod, uid, why } => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
@@ -42,10 +55,10 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, pulse_image:
     }
 }
 
-async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64, pulse_image: &str) -> Result<Applied, WriteError> {
+async fn create(guarded: &Guarded, cell: &Cell, agent: &str, attempt: i64, frame: Frame<'_>) -> Result<Applied, WriteError> {
     // Plans are made from the spec; an agent that is not in it was never meant.
     let Some(spec) = cell.spec.agents.iter().find(|spec| spec.name == agent) else { return Ok(Applied::Done) };
-    let pod = render::pod(cell, spec, attempt, pulse_image);
+    let pod = render::pod(cell, spec, attempt, frame);
     let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
     let pods = pods(guarded, cell);
     match guarded.write(Verb::Create, Kind::Pod, pods.create(&parameters, &pod)).await {

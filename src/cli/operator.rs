@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use super::Error;
 use crate::api::names;
+use crate::apply::Outfit;
 use crate::apply::guard::Guarded;
 use crate::apply::permits::Permits;
 use crate::controllers::{self, Context, Enforcement, Heartbeats, Memory};
@@ -130,7 +131,7 @@ impl Arguments {
             clock,
             heartbeats,
             gateway: Some(gateway.clone()),
-            pulse_image,
+            outfit: Outfit { pulse_image, proxy: None },
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             enforcement: Enforcement::unknown(),

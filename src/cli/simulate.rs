@@ -234,7 +234,9 @@ fn told(simulated: &Simulated, snapshot: &Snapshot, plan: &Plan) -> String {
     let mut text = format!("{}/{} at {}\n", simulated.namespace, simulated.mission, simulated.at.to_rfc3339());
     for action in actions {
         let line = match action {
-            Action::Create { agent, attempt } => format!("create the pod of {agent}, incarnation {attempt}"),
+            Action::Create { agent, attempt, level } => {
+                format!("create the pod of {agent}, incarnation {attempt}, at isolation {level}")
+            }
             Action::Account { agent } => format!("make the service account that {agent} reports with from elsewhere"),
             Action::Delete { pod, uid: _, why } => format!("delete pod {pod} ({why:?})"),
             Action::Ask { name, spec } => {

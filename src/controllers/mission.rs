@@ -19,7 +19,7 @@ use super::memory::Memory;
 use crate::api::MissionCell;
 use crate::apply::guard::{Guarded, WriteError};
 use crate::apply::permits::Permits;
-use crate::apply::{self, Applied};
+use crate::apply::{self, Applied, Outfit};
 use crate::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
 use crate::gateway::Gateway;
 use crate::observe::{self, Known, Neighbour, Reader, Snapshot, Stores, Unrest};
@@ -59,8 +59,8 @@ pub struct Context {
     pub permits: Permits,
     /// Where sidecars report; `None`: nowhere, which is for tests.
     pub gateway: Option<Gateway>,
-    /// Image of the agents' sidecars.
-    pub pulse_image: String,
+    /// What agents' pods are made with.
+    pub outfit: Outfit,
     /// Reports of sidecars.
     pub heartbeats: Heartbeats,
     /// Whether the cluster checks who approves.
@@ -231,7 +231,7 @@ impl Context {
             }
         }
         for action in &plan.actions {
-            match (apply::apply(&self.guarded, cell, action, &self.pulse_image).await, action) {
+            match (apply::apply(&self.guarded, cell, action, &self.outfit).await, action) {
                 (Ok(Applied::Refused { agent, message }), _) => {
                     tracing::warn!(
                         namespace = cell.namespace,

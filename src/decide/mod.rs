@@ -7,6 +7,7 @@ mod agent;
 mod backoff;
 mod end;
 mod heartbeat;
+mod isolation;
 mod mission;
 mod part;
 mod phase;
@@ -18,11 +19,12 @@ mod template;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::api::{MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
+use crate::api::{Isolation, MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
 use crate::observe::{Scope, Snapshot};
 
 pub use agent::Why;
 pub use heartbeat::{Expected, Judgement, Terms, cooldown_seconds, expected, judge};
+pub use isolation::level as isolation_level;
 pub use part::role;
 pub use request::{expiry, quorum};
 pub use template::hash as template_hash;
@@ -55,6 +57,8 @@ pub enum Action {
         agent: String,
         /// Number of the incarnation.
         attempt: i64,
+        /// How far it is isolated.
+        level: Isolation,
     },
     /// Make the ServiceAccount that the mission's agents elsewhere report with.
     Account {

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use crate::api::beat::{Beat, Seen};
 use crate::api::external;
-use crate::observe::{Asked, Pulse};
+use crate::observe::{Asked, Network, Pulse};
 pub use witness::CANARY_INTERVAL;
 use witness::Run;
 
@@ -281,6 +281,7 @@ impl Ledger {
             running: entry.running.map_or(0, |running| now.saturating_sub(running)),
             witnessed: 0,
             told: entry.told,
+            network: Network::Unknown,
         })
     }
 

@@ -9,7 +9,7 @@ use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
 use super::snapshot::{Container, Pod, Sidecar};
-use crate::api::names;
+use crate::api::{Isolation, names};
 use crate::runtime::time::from_time;
 
 /// A Pod of the core API, in part.
@@ -187,6 +187,7 @@ impl SlimPod {
             attempt: label(names::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(0),
             owner: owner.map(|owner| owner.uid.clone()),
             template: metadata.annotations.as_ref().and_then(|annotations| annotations.get(names::TEMPLATE)).cloned(),
+            level: label(names::LEVEL).as_deref().and_then(Isolation::of),
             created: time(metadata.creation_timestamp.as_ref()),
             deletion_requested: time(metadata.deletion_timestamp.as_ref()).map(|due| {
                 let grace = TimeDelta::try_seconds(metadata.deletion_grace_period_seconds.unwrap_or(0));

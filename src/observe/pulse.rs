@@ -36,6 +36,21 @@ pub struct Pulse {
     /// When the next report was wanted, in seconds after the last one, as it was told then.
     #[serde(default)]
     pub told: u32,
+    /// What the sidecar last found out about the pod's network.
+    #[serde(default)]
+    pub network: Network,
+}
+
+/// Whether a pod's network is closed as its level asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// The sidecar has not said, to this replica.
+    #[default]
+    Unknown,
+    /// It does not reach the port that no agent may reach, and reaches the gateway.
+    Closed,
+    /// It reaches the port that no agent may reach.
+    Open,
 }
 
 /// What came of an incarnation's requests, of those with a token that the cluster signed for its pod.

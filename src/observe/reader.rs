@@ -13,7 +13,7 @@ use kube::{Client, ResourceExt};
 use super::node::SlimNode;
 use super::pod::SlimPod;
 use super::snapshot::{Account, Cell, Node, PolicySource, Refusal, Request, Snapshot};
-use super::{Obstacle, Pulse};
+use super::{Ground, Obstacle, Pulse};
 use crate::api::conditions::Reason;
 use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, RevivalRequest, external, names};
 use crate::runtime::time::from_time;
@@ -185,8 +185,22 @@ impl Reader {
         let nodes = self.nodes(&pods);
         let Known { refusals, pulses, obstacle, unenforced } = known;
         let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
-        let account = None;
-        Snapshot { cell, policy, defaults, pods, nodes, pulses, obstacle, account, refusals, unrest, requests, unenforced }
+        let (account, ground) = (None, Ground::default());
+        Snapshot {
+            cell,
+            policy,
+            defaults,
+            pods,
+            nodes,
+            pulses,
+            obstacle,
+            account,
+            refusals,
+            unrest,
+            requests,
+            unenforced,
+            ground,
+        }
     }
 
     // From the cache also for a consistent snapshot: what a node is like is known to the cluster only after a while anyway.

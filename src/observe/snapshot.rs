@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Obstacle, Pulse, Unrest};
-use crate::api::{AgentPolicySpec, MissionCellSpec, MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
+use super::{Ground, Obstacle, Pulse, Unrest};
+use crate::api::{AgentPolicySpec, Isolation, MissionCellSpec, MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
 
 /// Everything a decision about one mission depends on, apart from the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Snapshot {
     /// What the cluster lacks to make sure that only those approve who may; while it lacks anything no approval counts.
     #[serde(default)]
     pub unenforced: Option<String>,
+    /// What the cluster and its administrators say about isolation.
+    #[serde(default)]
+    pub ground: Ground,
 }
 
 /// A RevivalRequest as it is stored.
@@ -105,6 +108,9 @@ pub struct Pod {
     pub owner: Option<String>,
     /// Hash of the user's fields it was made from.
     pub template: Option<String>,
+    /// The isolation level it was made with; `None`: it was made by an operator that knew no levels.
+    #[serde(default)]
+    pub level: Option<Isolation>,
     /// When it was made.
     pub created: Option<DateTime<Utc>>,
     /// When its deletion was asked for, if it was: the deletion timestamp less the grace period.

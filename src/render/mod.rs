@@ -9,12 +9,23 @@ mod sidecar;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use crate::api::MissionCell;
+use crate::api::{EgressProxy, Isolation, MissionCell};
 use crate::observe::Cell;
 
 pub use account::account;
 pub use pod::pod;
 pub use request::request;
+
+/// What a pod is made from besides its agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// How far it is isolated.
+    pub level: Isolation,
+    /// Image of the sidecar.
+    pub pulse_image: &'a str,
+    /// The way to the models, if the cluster has one.
+    pub proxy: Option<&'a EgressProxy>,
+}
 
 /// The mission as the owner of what is made for it: it goes with the mission.
 fn owner(cell: &Cell) -> OwnerReference {

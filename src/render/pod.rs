@@ -9,20 +9,21 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{owner, sidecar};
+use super::{Frame, owner, sidecar};
 use crate::api::quantity::Amount;
-use crate::api::{AgentSpec, ConfigFile, EnvSource, KeyRef, Port, Protocol, Resources, names};
+use crate::api::{AgentSpec, ConfigFile, EnvSource, Isolation, KeyRef, Port, Protocol, Resources, names};
 use crate::decide::{role, template_hash};
 use crate::observe::Cell;
 
-/// The pod of an agent's incarnation number `attempt`, with a sidecar of this image.
+/// The pod of an agent's incarnation number `attempt`.
 #[must_use]
-pub fn pod(cell: &Cell, agent: &AgentSpec, attempt: i64, pulse_image: &str) -> Pod {
-    Pod { metadata: metadata(cell, agent, attempt), spec: Some(spec(cell, agent, pulse_image)), status: None }
+pub fn pod(cell: &Cell, agent: &AgentSpec, attempt: i64, frame: Frame<'_>) -> Pod {
+    Pod { metadata: metadata(cell, agent, attempt, frame.level), spec: Some(spec(cell, agent, frame.pulse_image)), status: None }
 }
 
-fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64) -> ObjectMeta {
+fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64, level: Isolation) -> ObjectMeta {
     let labels = [
+        (names::LEVEL, level.to_string()),
         (names::CELL, cell.name.clone()),
         (names::AGENT, agent.name.clone()),
         (names::ATTEMPT, attempt.to_string()),

@@ -6,7 +6,7 @@ use std::process::Command;
 use chrono::{DateTime, Utc};
 use lazarus::api::{MissionCellSpec, MissionCellStatus};
 use lazarus::decide::decide;
-use lazarus::observe::{Cell, PolicySource, Snapshot};
+use lazarus::observe::{Cell, Ground, PolicySource, Snapshot};
 use lazarus::report::decision::Record;
 use lazarus::runtime::config::Config;
 use serde_json::json;
@@ -41,6 +41,7 @@ fn snapshot() -> Snapshot {
         unrest: Vec::new(),
         requests: Vec::new(),
         unenforced: None,
+        ground: Ground::default(),
     }
 }
 

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{
-    AgentPolicySpec, AgentSpec, AgentState, Completion, DecisionVerdict, External, MissionCell, MissionCellSpec, OnExhausted,
-    Outcome, Restart, Revive,
+    AgentPolicySpec, AgentSpec, AgentState, Completion, DecisionVerdict, External, Isolation, MissionCell, MissionCellSpec,
+    OnExhausted, Outcome, Restart, Revive,
 };
 use lazarus::decide::Action;
 use lazarus::observe::Pulse;
@@ -164,7 +164,7 @@ fn happen(world: &mut World, event: &Event) -> usize {
             let known = world.cell.spec.agents.iter().any(|spec| spec.name == name);
             if known && !world.may_run().contains_key(name) {
                 let attempt = world.status().agents.iter().find(|agent| agent.name == name).map_or(0, |agent| agent.attempt);
-                world.act(&Action::Create { agent: name.into(), attempt: attempt + 1 });
+                world.act(&Action::Create { agent: name.into(), attempt: attempt + 1, level: Isolation::Level1 });
             }
         }
         Event::PolicyGone => world.policy = None,

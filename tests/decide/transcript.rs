@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::TimeDelta;
-use lazarus::api::{AgentStatus, DecisionVerdict, MissionCell, MissionCellStatus};
+use lazarus::api::{AgentStatus, DecisionVerdict, Isolation, MissionCell, MissionCellStatus};
 use lazarus::decide::{Action, Plan};
 use lazarus::observe::{Node, Refusal};
 use lazarus::report;
@@ -151,7 +151,7 @@ fn perform(world: &mut World, command: &str) {
         "unenforced" => world.unenforced = Some(format!("{agent} {rest}")).filter(|_| agent != "no-more"),
         "sidecar" => world.sidecar(&pod, rest),
         "drop" => drop(world.pods.remove(&format!("older-{agent}"))),
-        "ghost" => world.act(&Action::Create { agent: agent.into(), attempt: rest.parse().unwrap() }),
+        "ghost" => world.act(&Action::Create { agent: agent.into(), attempt: rest.parse().unwrap(), level: Isolation::Level1 }),
         "delete-mission" => world.cell.metadata.deletion_timestamp = Some(lazarus::runtime::time::to_time(world.now)),
         _ => panic!("no such command: {command}"),
     }
@@ -189,7 +189,7 @@ fn settle(world: &mut World, out: &mut String) {
         }
         for action in &actions {
             match action {
-                Action::Create { agent, attempt } => writeln!(out, "  create {agent} {attempt}").unwrap(),
+                Action::Create { agent, attempt, level: _ } => writeln!(out, "  create {agent} {attempt}").unwrap(),
                 Action::Account { agent } => writeln!(out, "  account for {agent}").unwrap(),
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
                 Action::Ask { name, spec } => {

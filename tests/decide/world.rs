@@ -10,8 +10,8 @@ use lazarus::api::{
 };
 use lazarus::decide::{Action, Answer, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Account, Cell, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
-use lazarus::render;
+use lazarus::observe::{Account, Cell, Ground, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
+use lazarus::render::{self, Frame};
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ pub struct World {
     pub pulses: BTreeMap<String, Pulse>,
     pub requests: Vec<Request>,
     pub unenforced: Option<String>,
+    pub ground: Ground,
     pub obstacle: Option<Obstacle>,
     pub account: Option<Account>,
     pub now: DateTime<Utc>,
@@ -46,6 +47,7 @@ impl World {
             pulses: BTreeMap::new(),
             requests: Vec::new(),
             unenforced: None,
+            ground: Ground::default(),
             obstacle: None,
             account: Some(Account::Missing),
             now,
@@ -87,6 +89,7 @@ impl World {
             unrest: Vec::new(),
             requests: self.requests.clone(),
             unenforced: self.unenforced.clone(),
+            ground: self.ground.clone(),
         };
         let window = TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
         let during = self.now - window..=self.now + window;
@@ -107,10 +110,11 @@ impl World {
 
     pub fn act(&mut self, action: &Action) {
         match action {
-            Action::Create { agent, attempt } => {
+            Action::Create { agent, attempt, level } => {
                 let snapshot = self.snapshot();
                 let spec = self.cell.spec.agents.iter().find(|spec| spec.name == *agent).expect("an agent of the spec");
-                let pod = render::pod(&snapshot.cell, spec, *attempt, "lazarus");
+                let pod =
+                    render::pod(&snapshot.cell, spec, *attempt, Frame { level: *level, pulse_image: "lazarus", proxy: None });
                 let name = pod.name_any();
                 let mut pod = serde_json::to_value(pod).unwrap();
                 self.made += 1;

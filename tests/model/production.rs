@@ -12,14 +12,14 @@ use lazarus::api;
 use lazarus::api::beat::Seen;
 use lazarus::api::conditions::Reason;
 use lazarus::api::{
-    AgentPolicySpec, AgentSpec, AgentState, AgentStatus, CellReference, Completion, DecisionVerdict, LastEnd, MissionCellSpec,
-    MissionCellStatus, OnTimeout, Outcome, RequestIncident, RequestVerb, Restart, RevivalRequestSpec, RevivalRequestStatus,
-    Revive, Ruling, names,
+    AgentPolicySpec, AgentSpec, AgentState, AgentStatus, CellReference, Completion, DecisionVerdict, Isolation, LastEnd,
+    MissionCellSpec, MissionCellStatus, OnTimeout, Outcome, RequestIncident, RequestVerb, Restart, RevivalRequestSpec,
+    RevivalRequestStatus, Revive, Ruling, names,
 };
 use lazarus::decide::{Action, Plan, decide, expected};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{self, PolicySource, Pulse, Snapshot};
-use lazarus::render;
+use lazarus::observe::{self, Ground, PolicySource, Pulse, Snapshot};
+use lazarus::render::{self, Frame};
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
 use serde_json::json;
@@ -146,6 +146,7 @@ impl Production {
             unrest: Vec::new(),
             requests: requests.iter().copied().map(request).collect(),
             unenforced: None,
+            ground: Ground::default(),
         }
     }
 
@@ -257,7 +258,8 @@ fn pulse(view: View) -> Pulse {
 /// The pod as the operator makes it, with what the cluster adds, as the operator reads it.
 fn view(pod: Pod) -> observe::Pod {
     let cell = mission(pod.cell, pod.spec);
-    let mut object = serde_json::to_value(render::pod(&cell, &cell.spec.agents[0], i64::from(pod.attempt), "lazarus")).unwrap();
+    let frame = Frame { level: Isolation::Level1, pulse_image: "lazarus", proxy: None };
+    let mut object = serde_json::to_value(render::pod(&cell, &cell.spec.agents[0], i64::from(pod.attempt), frame)).unwrap();
     object["metadata"]["uid"] = json!(pod_uid(pod.uid));
     object["metadata"]["creationTimestamp"] = json!(to_time(ago(10)));
     if pod.deleting {
@@ -389,7 +391,7 @@ fn compress(plan: &Plan, cell: &Cell) -> Decision {
     let dead = end == Some(End::Died) || end == Some(End::Disrupted) && ruling == Some(Answer::Deny);
     for action in &plan.actions {
         let write = match action {
-            Action::Create { agent, attempt } => {
+            Action::Create { agent, attempt, level: _ } => {
                 assert_eq!(agent, AGENT);
                 decision.revives |= dead;
                 Write::Create { cell: cell.number, attempt: u8::try_from(*attempt).unwrap(), spec: cell.spec }

@@ -173,7 +173,7 @@ impl Cluster {
         let mission = &mut self.missions[number];
         mission.dirty = true;
         match action {
-            Action::Create { agent, attempt } => {
+            Action::Create { agent, attempt, level: _ } => {
                 let cell = &mission.cell;
                 let name = names::pod_name(&cell.name, &cell.uid, agent, *attempt);
                 if mission.processes.iter().any(|process| process.pod.name == name) {

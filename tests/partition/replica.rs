@@ -13,7 +13,7 @@ use lazarus::apply::permits::Permits;
 use lazarus::controllers::{Heartbeats, MissionRef};
 use lazarus::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
 use lazarus::gateway::ledger::{Ledger, Refused, Uid};
-use lazarus::observe::{self, Neighbour, PolicySource, Pulse, Snapshot};
+use lazarus::observe::{self, Ground, Neighbour, PolicySource, Pulse, Snapshot};
 use lazarus::pulse::pace::Failure;
 use lazarus::runtime::clock::{Clock, ManualClock};
 use lazarus::runtime::config::Config;
@@ -147,6 +147,7 @@ impl Replica {
             unrest: Vec::new(),
             requests: Vec::new(),
             unenforced: None,
+            ground: Ground::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use fake::{Fault, Server};
 use kube::core::DeserializeGuard;
 use kube::runtime::{reflector, watcher};
 use lazarus::api::{AgentState, MissionCell};
+use lazarus::apply::Outfit;
 use lazarus::apply::guard::Guarded;
 use lazarus::apply::permits::Permits;
 use lazarus::controllers::{Context, Enforcement, Heartbeats, Memory, reconcile};
@@ -68,7 +69,7 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         memory: Memory::default(),
         permits: Permits::new(clock.monotonic()),
         gateway: None,
-        pulse_image: "lazarus".into(),
+        outfit: Outfit { pulse_image: "lazarus".into(), proxy: None },
         heartbeats,
         enforcement: Enforcement::of(None),
         log_decisions: false,

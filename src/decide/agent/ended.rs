@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::decide::mission::Phase;
 use crate::decide::request::{TIMEOUT, is_to_return};
-use crate::decide::{Action, backoff, end, policy};
+use crate::decide::{Action, backoff, end, isolation, policy};
 use crate::observe::{Account, Pod, PolicySource};
 use crate::runtime::time::from_time;
 
@@ -335,7 +335,7 @@ impl<'a> Look<'a> {
         let status = self.state(state, reason).next(what, None, evidence);
         let (agent, attempt) = (self.spec.name.clone(), self.old.attempt + 1);
         let create = match (self.spec.external, self.snapshot.account) {
-            (None, _) => Action::Create { agent, attempt },
+            (None, _) => Action::Create { agent, attempt, level: isolation::level(self.snapshot) },
             (Some(_), Some(Account::Missing)) => Action::Account { agent },
             (Some(_), Some(Account::Ending)) => return self.awaits_account(),
             (Some(_), Some(Account::Present) | None) => return self.commit(&self.elsewhere(attempt)),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{MissionCellSpec, names};
-use crate::observe::{Pod, PolicySource};
+use crate::observe::{Ground, Pod, PolicySource};
 use crate::runtime::config::Config;
 
 const SECRETS: [&str; 5] = ["said by the agent", "said before", "a key of its own", "told by alice", "--password"];
@@ -83,6 +83,7 @@ fn snapshot() -> Snapshot {
         unrest: Vec::new(),
         requests: vec![serde_json::from_value(request).unwrap()],
         unenforced: None,
+        ground: Ground::default(),
     }
 }
 
