@@ -68,6 +68,12 @@ pub fn pod_name(cell: &str, cell_uid: &str, agent: &str, attempt: i64) -> String
     format!("{cell}-{agent}-{attempt}-{}", short_hash(&format!("{cell_uid}/{agent}"), 5))
 }
 
+/// Name of the claim of the volume that a mission's agents share.
+#[must_use]
+pub fn workspace(cell: &str) -> String {
+    format!("{cell}-workspace")
+}
+
 /// Name of the RevivalRequest about deaths of one cause, of which that of `pod_uid` is the first, waiting since `since`:
 /// `<cell>-<hash>`, so that whoever asks again after a crash asks the same question. The time is part of it because an agent
 /// may hang, recover and hang again.

@@ -24,6 +24,36 @@ impl Amount {
             Self::Text(text) => text.clone(),
         }
     }
+
+    /// About how much it is, to compare amounts with; `None`: it is no amount.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        let text = self.to_text();
+        let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+        let (number, suffix) = text.split_at_checked(digits)?;
+        let number: f64 = number.parse().ok()?;
+        let binary = |power| 1024_f64.powi(power);
+        let factor = match suffix {
+            "n" => 1e-9,
+            "u" => 1e-6,
+            "m" => 1e-3,
+            "" => 1.0,
+            "k" => 1e3,
+            "M" => 1e6,
+            "G" => 1e9,
+            "T" => 1e12,
+            "P" => 1e15,
+            "E" => 1e18,
+            "Ki" => binary(1),
+            "Mi" => binary(2),
+            "Gi" => binary(3),
+            "Ti" => binary(4),
+            "Pi" => binary(5),
+            "Ei" => binary(6),
+            exponent => format!("1{exponent}").parse().ok()?,
+        };
+        Some(number * factor)
+    }
 }
 
 impl JsonSchema for Amount {
@@ -44,5 +74,20 @@ impl JsonSchema for Amount {
             "maxLength": 32,
             "minimum": 0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_compared_whatever_their_suffix() {
+        let value = |text: &str| Amount::Text(text.into()).value();
+        assert_eq!(value("1Gi"), value("1024Mi"));
+        assert_eq!(value("1500m"), value("1.5"));
+        assert_eq!(value("2e3"), Amount::Number(2000).value());
+        assert!(value("1G") < value("1Gi"));
+        assert_eq!([value("much"), value("1X"), value("")], [None; 3]);
     }
 }

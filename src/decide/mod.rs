@@ -25,7 +25,7 @@ use crate::observe::{Scope, Snapshot};
 pub use agent::Why;
 pub use heartbeat::{Expected, Judgement, Terms, cooldown_seconds, expected, judge};
 pub use isolation::level as isolation_level;
-pub use part::role;
+pub use part::{part_of, role};
 pub use request::{expiry, quorum};
 pub use template::hash as template_hash;
 pub(crate) use template::sorted;

@@ -71,6 +71,12 @@ pub fn role(cell: &Cell, spec: &AgentSpec) -> Role {
     played(cell, spec).role.unwrap_or_default()
 }
 
+/// The name of the agent whose part an agent plays: a standby's is that of the one whose part it has taken over.
+#[must_use]
+pub fn part_of<'a>(cell: &'a Cell, spec: &'a AgentSpec) -> &'a str {
+    &played(cell, spec).name
+}
+
 /// What an agent's exit code 0 means: a standby's what it would of the agent whose part it has taken over.
 pub(super) fn completion(cell: &Cell, spec: &AgentSpec) -> Completion {
     played(cell, spec).completion()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::{AgentHeartbeat, AgentSpec, Source, names};
+use crate::api::{AccessMode, AgentHeartbeat, AgentSpec, Source, names};
 use crate::observe::Cell;
 
 /// Hash of the user's fields that an agent's pod is made from.
@@ -20,6 +20,8 @@ pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
         image_pull_secrets: Option<&'a Vec<crate::api::ObjectName>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         node_selector: Option<&'a std::collections::BTreeMap<String, String>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        workspace: Option<AccessMode>,
     }
     // Nothing is made for an agent elsewhere: no change of its spec is one for whoever runs it.
     if agent.external.is_some() {
@@ -38,6 +40,8 @@ pub fn hash(cell: &Cell, agent: &AgentSpec) -> String {
         agent,
         image_pull_secrets: cell.spec.image_pull_secrets.as_ref(),
         node_selector: cell.spec.node_selector.as_ref(),
+        // How large it is, and what becomes of it, is between the claim and the cluster.
+        workspace: cell.spec.workspace.as_ref().map(|workspace| workspace.access_mode.unwrap_or_default()),
     };
     // These types always have a JSON form; an error would give the same hash every time, which replaces nothing.
     let value = serde_json::to_value(template).unwrap_or_default();

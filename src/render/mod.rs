@@ -2,14 +2,17 @@
 
 mod account;
 pub mod install;
+pub mod isolation;
 mod pod;
 mod request;
 mod sidecar;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use crate::api::{EgressProxy, Isolation, MissionCell};
+use crate::api::{EgressProxy, Isolation, MissionCell, names};
 use crate::observe::Cell;
 
 pub use account::account;
@@ -25,6 +28,16 @@ pub struct Frame<'a> {
     pub pulse_image: &'a str,
     /// The way to the models, if the cluster has one.
     pub proxy: Option<&'a EgressProxy>,
+}
+
+/// The labels of what a mission's agents share.
+fn labels(cell: &Cell) -> BTreeMap<String, String> {
+    let labels = [
+        (names::CELL, cell.name.as_str()),
+        ("app.kubernetes.io/part-of", &cell.name),
+        ("app.kubernetes.io/managed-by", names::OPERATOR),
+    ];
+    labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
 /// The mission as the owner of what is made for it: it goes with the mission.

@@ -4,21 +4,19 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     ConfigMapKeySelector, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, LocalObjectReference, Pod,
-    PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecretKeySelector, Volume, VolumeMount,
+    PodSpec, SecretKeySelector, Volume, VolumeMount,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Frame, owner, sidecar};
-use crate::api::quantity::Amount;
-use crate::api::{AgentSpec, ConfigFile, EnvSource, Isolation, KeyRef, Port, Protocol, Resources, names};
+use super::{Frame, isolation, owner, sidecar};
+use crate::api::{AgentSpec, ConfigFile, EnvSource, Isolation, KeyRef, Port, Protocol, names};
 use crate::decide::{role, template_hash};
 use crate::observe::Cell;
 
 /// The pod of an agent's incarnation number `attempt`.
 #[must_use]
 pub fn pod(cell: &Cell, agent: &AgentSpec, attempt: i64, frame: Frame<'_>) -> Pod {
-    Pod { metadata: metadata(cell, agent, attempt, frame.level), spec: Some(spec(cell, agent, frame.pulse_image)), status: None }
+    Pod { metadata: metadata(cell, agent, attempt, frame.level), spec: Some(spec(cell, agent, frame)), status: None }
 }
 
 fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64, level: Isolation) -> ObjectMeta {
@@ -46,12 +44,13 @@ fn metadata(cell: &Cell, agent: &AgentSpec, attempt: i64, level: Isolation) -> O
     }
 }
 
-fn spec(cell: &Cell, agent: &AgentSpec, pulse_image: &str) -> PodSpec {
+fn spec(cell: &Cell, agent: &AgentSpec, frame: Frame<'_>) -> PodSpec {
+    let level = frame.level;
     let files = agent.config_files.as_deref().unwrap_or_default();
     let secrets = cell.spec.image_pull_secrets.as_ref();
     PodSpec {
-        init_containers: Some(vec![sidecar::container(agent, pulse_image)]),
-        containers: vec![container(cell, agent)],
+        init_containers: Some(vec![sidecar::container(agent, frame.pulse_image, level)]),
+        containers: vec![container(cell, agent, frame)],
         // Whether a dead agent comes back is decided here, not by the kubelet.
         restart_policy: Some("Never".into()),
         automount_service_account_token: Some(false),
@@ -61,18 +60,24 @@ fn spec(cell: &Cell, agent: &AgentSpec, pulse_image: &str) -> PodSpec {
         node_selector: cell.spec.node_selector.clone(),
         runtime_class_name: agent.runtime_class_name.clone(),
         termination_grace_period_seconds: agent.termination_grace_period_seconds,
-        security_context: Some(PodSecurityContext {
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(isolation::pod_security(&cell.uid, level)),
+        host_users: (level >= Isolation::Level3).then_some(false),
+        dns_policy: (level >= Isolation::Level2).then(|| "None".into()),
+        dns_config: isolation::dns(level),
+        affinity: isolation::workspace::affinity(cell),
         volumes: Some(
-            sidecar::volumes().into_iter().chain(files.iter().enumerate().map(|(index, file)| volume(index, file))).collect(),
+            sidecar::volumes()
+                .into_iter()
+                .chain(isolation::workspace::volumes(cell, level))
+                .chain(files.iter().enumerate().map(|(index, file)| volume(index, file)))
+                .collect(),
         ),
         ..PodSpec::default()
     }
 }
 
-fn container(cell: &Cell, agent: &AgentSpec) -> Container {
+fn container(cell: &Cell, agent: &AgentSpec, frame: Frame<'_>) -> Container {
+    let Frame { level, pulse_image: _, proxy } = frame;
     let files = agent.config_files.as_deref().unwrap_or_default();
     let port = names::PULSE_PORT.to_string();
     let own = [
@@ -81,7 +86,12 @@ fn container(cell: &Cell, agent: &AgentSpec) -> Container {
         ("LAZARUS_AGENT", &agent.name),
         ("LAZARUS_ROLE", role(cell, agent).as_str()),
         ("LAZARUS_PORT", &port),
+        ("LAZARUS_WORKSPACE", names::WORKSPACE_FOLDER),
     ];
+    // Without isolation there is nothing to get around.
+    let proxy = proxy.filter(|_| level >= Isolation::Level1);
+    let way_out = proxy.map(|proxy| [("HTTPS_PROXY", proxy.url.as_str()), ("NO_PROXY", "127.0.0.1,localhost")]);
+    let own = own.into_iter().chain(way_out.into_iter().flatten());
     let own = own.map(|(name, value)| EnvVar { name: name.into(), value: Some(value.into()), value_from: None });
     let user = agent.env.iter().flatten().map(|variable| EnvVar {
         name: variable.name.clone(),
@@ -94,10 +104,16 @@ fn container(cell: &Cell, agent: &AgentSpec) -> Container {
         command: agent.command.clone(),
         args: agent.args.clone(),
         working_dir: agent.working_dir.clone(),
-        env: Some(own.into_iter().chain(user).collect()),
+        env: Some(own.chain(user).collect()),
         ports: agent.ports.as_ref().map(|ports| ports.iter().map(listed).collect()),
-        resources: agent.resources.as_ref().map(resources),
-        volume_mounts: some(files.iter().enumerate().map(|(index, file)| mount(index, file)).collect()),
+        resources: Some(isolation::limited(agent.resources.as_ref(), level)),
+        security_context: isolation::container_security(level),
+        volume_mounts: Some(
+            isolation::workspace::mounts(cell, agent, level)
+                .into_iter()
+                .chain(files.iter().enumerate().map(|(index, file)| mount(index, file)))
+                .collect(),
+        ),
         // What the agent said last explains its death, also if it wrote no termination message.
         termination_message_policy: Some("FallbackToLogsOnError".into()),
         ..Container::default()
@@ -131,17 +147,6 @@ fn listed(port: &Port) -> ContainerPort {
     }
 }
 
-fn resources(resources: &Resources) -> ResourceRequirements {
-    let amounts = |amounts: &BTreeMap<String, Amount>| {
-        amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.to_text()))).collect()
-    };
-    ResourceRequirements {
-        requests: resources.requests.as_ref().map(amounts),
-        limits: resources.limits.as_ref().map(amounts),
-        claims: None,
-    }
-}
-
 fn volume(index: usize, file: &ConfigFile) -> Volume {
     Volume {
         name: format!("config-{index}"),
@@ -161,9 +166,4 @@ fn mount(index: usize, file: &ConfigFile) -> VolumeMount {
 
 fn owned<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
     pairs.map(|(key, value)| (key.to_owned(), value)).into()
-}
-
-// An empty list in a manifest is drift for whoever compares manifests.
-fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
-    Some(items).filter(|items| !items.is_empty())
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::api::{AgentSpec, Source, names};
+use crate::api::{AgentSpec, Isolation, Source, names};
 
 /// How long a token lasts, in seconds; the kubelet renews it at four fifths.
 const TOKEN_SECONDS: i64 = 3600;
@@ -21,7 +21,7 @@ const SOCKET_FOLDER: &str = "/run/lazarus";
 
 /// The container: a native sidecar, so it starts before the agent, and the agent starts when its startup probe passes
 /// (KEP-753). It alone has a token.
-pub(super) fn container(agent: &AgentSpec, image: &str) -> Container {
+pub(super) fn container(agent: &AgentSpec, image: &str, level: Isolation) -> Container {
     let probe = ["/lazarus", "pulse", "--wait-admitted"];
     Container {
         name: names::PULSE_CONTAINER.into(),
@@ -42,7 +42,14 @@ pub(super) fn container(agent: &AgentSpec, image: &str) -> Container {
         resources: Some(ResourceRequirements {
             requests: Some([("cpu", "5m"), ("memory", "12Mi")].map(quantity).into()),
             // A quota on the processor refuses pods of which a container has no limit.
-            limits: Some([("cpu", "200m"), ("memory", "32Mi")].map(quantity).into()),
+            limits: Some(
+                [("cpu", "200m"), ("memory", "32Mi")]
+                    .into_iter()
+                    // It writes nothing but a line of log when something changes.
+                    .chain((level >= Isolation::Level1).then_some(("ephemeral-storage", "64Mi")))
+                    .map(quantity)
+                    .collect(),
+            ),
             ..ResourceRequirements::default()
         }),
         security_context: Some(SecurityContext {

@@ -1,0 +1,8 @@
+//! What the isolation levels make of a pod: each of these gives what a level demands, and nothing that a higher one forbids.
+
+mod limits;
+mod security;
+pub mod workspace;
+
+pub(super) use limits::limited;
+pub(super) use security::{container_security, dns, pod_security};
