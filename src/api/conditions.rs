@@ -43,6 +43,7 @@ words! {
         Reconciling = "The operator is bringing the mission to the state of its spec. Present only while true.",
         Stalled = "Nothing more happens until a person acts. Present only while true.",
         Succeeded = "All required agents did their work. Present only while true.",
+        IsolationVerified = "The agents have the isolation level that applies, as far as the operator can check it. Absent at level None.",
         ApprovalPending = "A person is asked about dead agents: see the mission's RevivalRequests. Present only while true.",
     }
 
@@ -106,6 +107,10 @@ words! {
         LinkLost = "The agent's sidecar does not reach the gateway. Nothing is known, so nothing is done.",
         Silent = "The agent runs elsewhere and was not heard of for too long, though others were: it is taken for dead.",
         GatewayDegraded = "The agent runs elsewhere and is not heard of, but nor is anybody else without a gap: nothing is known, so nothing is done.",
+        IsolationEnforced = "Each pod was checked by the API server, and each sidecar found its network closed.",
+        IsolationRefused = "What the manifest asks for goes beyond its isolation level, or beyond what the administrators allow: nothing is started with less isolation.",
+        IsolationUnavailable = "The cluster can't isolate the agent as its level asks for: it is not started with less.",
+        NetworkNotEnforced = "The cluster does not enforce NetworkPolicies for the agent's pod, or one of the namespace opens what its level closes: it is not started.",
         AwaitingReport = "The agent runs elsewhere and has not reported as this incarnation yet: give it its token with `kubectl lazarus token`.",
         AwaitingAdmission = "The agent's sidecar waits for the gateway to admit the agent; it starts then.",
         NodeUncertain = "The agent's node is not well: whether the agent runs is not known, so nothing is done.",

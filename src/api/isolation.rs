@@ -55,7 +55,7 @@ impl std::fmt::Display for Isolation {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
-    /// How large it is, such as 5Gi.
+    /// How large it is, such as 5Gi. It grows where the StorageClass allows it, and never shrinks.
     pub size: Amount,
     /// StorageClass that provides it. Absent: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +90,27 @@ pub enum Retain {
     Delete,
     /// It stays.
     Retain,
+}
+
+/// The volume of a mission's agents, as it is asked for.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct WorkspaceStatus {
+    /// Name of its PersistentVolumeClaim.
+    pub claim: String,
+    /// How large it is to be.
+    pub size: Amount,
+    /// What becomes of it with the mission.
+    pub retain: Retain,
+}
+
+/// The isolation of a mission.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IsolationStatus {
+    /// The level that new incarnations of its agents get: the highest of what the mission, its namespace and the operator's
+    /// configuration say, and of what its living agents have.
+    pub level: Isolation,
+    /// Whether all of its agents have it, and nothing speaks against it.
+    pub verified: bool,
 }
 
 /// A way out of the cluster that a mission needs beyond its level.

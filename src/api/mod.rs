@@ -23,7 +23,7 @@ pub use agent_policy::{
 };
 pub use effective::{EffectiveApproval, EffectiveHeartbeat, EffectivePolicy, EffectiveRestart, EffectiveStorm};
 pub use external::External;
-pub use isolation::{AccessMode, Ceilings, Egress, EgressProxy, Isolation, Retain, Workspace};
+pub use isolation::{AccessMode, Ceilings, Egress, EgressProxy, Isolation, IsolationStatus, Retain, Workspace, WorkspaceStatus};
 pub use mission_cell::{MissionCell, MissionCellSpec, ObjectName};
 pub use revival_request::{
     CellReference, Decision, DecisionVerdict, RequestIncident, RequestOption, RequestSummary, RequestVerb, RevivalRequest,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::Reason;
 use super::effective::EffectivePolicy;
+use super::isolation::{IsolationStatus, WorkspaceStatus};
 use super::revival_request::DecisionVerdict;
 
 /// What the operator knows and does about a mission.
@@ -36,6 +37,12 @@ pub struct MissionCellStatus {
     /// Numbers of agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// How far its agents are isolated; the condition `IsolationVerified` says whether that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<IsolationStatus>,
+    /// The volume that the agents share. Absent: each has an empty directory of its own, that ends with its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WorkspaceStatus>,
     /// The policy as it applies to this mission, with every default filled in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_policy: Option<EffectivePolicy>,

@@ -1,7 +1,7 @@
 //! Carries out the actions of a plan. It has no choices left: each action is one write.
 
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ServiceAccount};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 
 use super::guard::{Guarded, WriteError};
 use super::requests;
@@ -45,6 +45,7 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, outfit: &Out
             let frame = Frame { level: *level, pulse_image, proxy: proxy.as_ref() };
             create(guarded, cell, agent, *attempt, frame).await
         }
+        Action::Claim { agent } => make_claim(guarded, cell, agent).await,
         Action::Account { agent } => make_account(guarded, cell, agent).await,
         Action::Delete { pod, uid, why } => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
@@ -89,6 +90,22 @@ async fn make_account(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<App
         }
         // An earlier try made it, or a person did.
         Err(error) if error.already_exists() => Ok(Applied::Done),
+        Err(error) => refused(error, agent),
+    }
+}
+
+async fn make_claim(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<Applied, WriteError> {
+    let Some(claim) = render::isolation::workspace::claim(cell) else { return Ok(Applied::Done) };
+    let name = claim.metadata.name.clone().unwrap_or_default();
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(guarded.reader().clone(), &cell.namespace);
+    // Whoever was its owner before is left out, so that it is no longer.
+    let parameters = PatchParams::apply(names::OPERATOR).force();
+    let patch = Patch::Apply(&claim);
+    match guarded.write(Verb::Patch, Kind::PersistentVolumeClaim, claims.patch(&name, &parameters, &patch)).await {
+        Ok(_) => {
+            tracing::info!(namespace = cell.namespace, cell = cell.name, claim = name, "made the claim of the workspace");
+            Ok(Applied::Done)
+        }
         Err(error) => refused(error, agent),
     }
 }

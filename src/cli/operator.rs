@@ -122,7 +122,7 @@ impl Arguments {
         let (heartbeats, woken) = Heartbeats::new(Arc::clone(&gateway.ledger), clock.clone());
         let in_use = stores.clone();
         let context = Arc::new(Context {
-            reader: Reader::new(client.clone(), stores.clone(), config.defaults),
+            reader: Reader::new(client.clone(), stores.clone(), config.defaults, config.ceilings.clone()),
             stores,
             publisher: Publisher::new(guarded.clone(), &identity),
             guarded,
@@ -131,7 +131,7 @@ impl Arguments {
             clock,
             heartbeats,
             gateway: Some(gateway.clone()),
-            outfit: Outfit { pulse_image, proxy: None },
+            outfit: Outfit { pulse_image, proxy: config.ceilings.egress_proxy },
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             enforcement: Enforcement::unknown(),

@@ -237,6 +237,7 @@ fn told(simulated: &Simulated, snapshot: &Snapshot, plan: &Plan) -> String {
             Action::Create { agent, attempt, level } => {
                 format!("create the pod of {agent}, incarnation {attempt}, at isolation {level}")
             }
+            Action::Claim { agent: _ } => "make the claim of the mission's workspace".into(),
             Action::Account { agent } => format!("make the service account that {agent} reports with from elsewhere"),
             Action::Delete { pod, uid: _, why } => format!("delete pod {pod} ({why:?})"),
             Action::Ask { name, spec } => {

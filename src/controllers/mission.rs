@@ -242,7 +242,7 @@ impl Context {
                     );
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
-                (Ok(Applied::Done), Action::Create { agent, .. } | Action::Account { agent }) => {
+                (Ok(Applied::Done), Action::Create { agent, .. } | Action::Account { agent } | Action::Claim { agent }) => {
                     self.memory.accepted(&cell.uid, agent);
                 }
                 (Ok(Applied::Done), Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. }) => {}

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::Api;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action as Requeue, Config, Error};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -32,6 +33,7 @@ pub struct Writers {
     pods: Writer<SlimPod>,
     nodes: Writer<SlimNode>,
     requests: Writer<DeserializeGuard<RevivalRequest>>,
+    namespaces: Writer<PartialObjectMeta<Namespace>>,
 }
 
 /// Reports are looked at this often; the shortest deadline is a few seconds.
@@ -48,9 +50,16 @@ pub fn stores() -> (Stores, Writers) {
     let (pods, pod_writer) = reflector::store();
     let (nodes, node_writer) = reflector::store();
     let (requests, request_writer) = reflector::store();
-    let writers =
-        Writers { cells: cell_writer, policies: policy_writer, pods: pod_writer, nodes: node_writer, requests: request_writer };
-    (Stores { cells, policies, pods, nodes, requests }, writers)
+    let (namespaces, namespace_writer) = reflector::store();
+    let writers = Writers {
+        cells: cell_writer,
+        policies: policy_writer,
+        pods: pod_writer,
+        nodes: node_writer,
+        requests: request_writer,
+        namespaces: namespace_writer,
+    };
+    (Stores { cells, policies, pods, nodes, requests, namespaces }, writers)
 }
 
 /// Watches and reconciles until the shutdown, also what `woken` names; reconciles under way then are finished.
@@ -62,13 +71,14 @@ pub async fn run(
     concurrency: u16,
     shutdown: Shutdown,
 ) {
-    let Stores { cells, policies: _, pods, nodes: _, requests: _ } = context.stores.clone();
+    let Stores { cells, policies: _, pods, nodes: _, requests: _, namespaces: _ } = context.stores.clone();
     let counted = |kind| {
         let metrics = Arc::clone(&context.metrics);
         move || metrics.watched(kind)
     };
     let (seen_cell, seen_policy, seen_pod) = (counted(Kind::MissionCell), counted(Kind::AgentPolicy), counted(Kind::Pod));
     let (seen_node, seen_request) = (counted(Kind::Node), counted(Kind::RevivalRequest));
+    let seen_namespace = counted(Kind::Namespace);
     let rules_client = client.clone();
     let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
     let cell_events = watcher(Api::<DeserializeGuard<MissionCell>>::all(client.clone()), config.clone())
@@ -92,18 +102,26 @@ pub async fn run(
         .reflect(writers.requests)
         .touched_objects()
         .inspect_ok(move |_| seen_request());
+    let namespace_events = watcher(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), config.clone())
+        .default_backoff()
+        .modify(keep_labels)
+        .reflect(writers.namespaces)
+        .touched_objects()
+        .inspect_ok(move |_| seen_namespace());
     let pod_events = watcher(Api::<SlimPod>::all(client), config.labels(names::CELL))
         .default_backoff()
         .reflect(writers.pods)
         .touched_objects()
         .inspect_ok(move |_| seen_pod());
     let users = users_of(cells.clone());
+    let inhabitants = inhabitants_of(cells.clone());
     let residents = residents_of(pods);
     let ready = mark_synced(Arc::clone(&context));
     let controller = Controller::for_stream(cell_events, cells)
         .with_config(Config::default().concurrency(concurrency))
         .watches_stream(policy_events, users)
         .watches_stream(node_events, residents)
+        .watches_stream(namespace_events, inhabitants)
         .watches_stream(request_events, |request| {
             let namespace = request.meta().namespace.clone().unwrap_or_default();
             let request = request.0.ok();
@@ -158,6 +176,21 @@ fn users_of(
     }
 }
 
+/// The missions in a namespace.
+fn inhabitants_of(cells: Store<DeserializeGuard<MissionCell>>) -> impl Fn(PartialObjectMeta<Namespace>) -> Vec<MissionRef> {
+    move |namespace| {
+        let cells = cells.state();
+        let inhabitants = cells.iter().filter(|cell| cell.meta().namespace == namespace.metadata.name);
+        inhabitants.map(|cell| ObjectRef::from_obj(cell.as_ref())).collect()
+    }
+}
+
+/// Annotations and managed fields are most of a namespace, and none is read.
+fn keep_labels(namespace: &mut PartialObjectMeta<Namespace>) {
+    namespace.metadata.managed_fields = None;
+    namespace.metadata.annotations = None;
+}
+
 /// The missions that have a pod on a node.
 fn residents_of(pods: Store<SlimPod>) -> impl Fn(SlimNode) -> Vec<MissionRef> {
     move |node| {
@@ -187,14 +220,15 @@ async fn look_at_rules(client: Client, context: Arc<Context>) {
 }
 
 async fn mark_synced(context: Arc<Context>) {
-    let Stores { cells, policies, pods, nodes, requests } = context.stores.clone();
+    let Stores { cells, policies, pods, nodes, requests, namespaces } = context.stores.clone();
     // An error means that the writer is gone: the process is ending.
     let all = futures::try_join!(
         cells.wait_until_ready(),
         policies.wait_until_ready(),
         pods.wait_until_ready(),
         nodes.wait_until_ready(),
-        requests.wait_until_ready()
+        requests.wait_until_ready(),
+        namespaces.wait_until_ready()
     );
     // Before it is known no approval counts, and every open question would say so for a moment.
     context.enforcement.known().await;

@@ -1,15 +1,177 @@
-//! The isolation level that applies: the stricter of what everybody says.
+//! Isolation: the level that applies, what keeps a mission from it, and what is said of it. Refuse, do not degrade.
 
-use crate::api::Isolation;
-use crate::observe::Snapshot;
+use super::mission::{Finding, finding};
+use crate::api::conditions::{ConditionType, Reason};
+use crate::api::{AgentSpec, AgentStatus, Isolation, IsolationStatus};
+use crate::observe::{Ground, Network, Pod, Snapshot};
 
 /// The level that new incarnations of a mission get: the highest of what the mission, its namespace and the operator's
 /// configuration say, and of what its living agents already have.
 #[must_use]
 pub fn level(snapshot: &Snapshot) -> Isolation {
-    let ground = &snapshot.ground;
-    let wanted = snapshot.cell.spec.isolation.unwrap_or_default();
-    let least = ground.minimum_level.max(ground.ceilings.minimum_level).unwrap_or(Isolation::None);
     let living = snapshot.pods.iter().filter(|pod| pod.may_run()).filter_map(|pod| pod.level).max();
-    wanted.max(least).max(living.unwrap_or(Isolation::None))
+    wanted(snapshot).max(living.unwrap_or(Isolation::None))
+}
+
+fn wanted(snapshot: &Snapshot) -> Isolation {
+    let ground = &snapshot.ground;
+    let least = ground.minimum_level.max(ground.ceilings.minimum_level).unwrap_or(Isolation::None);
+    snapshot.cell.spec.isolation.unwrap_or_default().max(least)
+}
+
+/// Whether a pod has less than what applies by now. What an operator made that knew no levels keeps what it has: no upgrade
+/// restarts an agent.
+pub(super) fn is_below(snapshot: &Snapshot, pod: &Pod) -> bool {
+    pod.level.is_some_and(|level| level < wanted(snapshot))
+}
+
+/// Why no pod of an agent can be made as its level asks for.
+pub(super) fn obstacle(snapshot: &Snapshot, spec: &AgentSpec) -> Option<(Reason, String)> {
+    let level = level(snapshot);
+    let refused = refused(snapshot, spec, level).map(|why| (Reason::IsolationRefused, why));
+    refused.or_else(|| unavailable(&snapshot.ground, spec, level).map(|why| (Reason::IsolationUnavailable, why)))
+}
+
+/// What the manifest says that the level, or an administrator, forbids.
+fn refused(snapshot: &Snapshot, spec: &AgentSpec, level: Isolation) -> Option<String> {
+    let ceilings = &snapshot.ground.ceilings;
+    let name = &spec.name;
+    if let (Some(allowed), Some(class)) = (&ceilings.runtime_classes, &spec.runtime_class_name)
+        && !allowed.contains(class)
+    {
+        return Some(format!(
+            "runtimeClassName {class} of agent {name} is not one of those that the operator allows: {}",
+            allowed.join(", ")
+        ));
+    }
+    if level >= Isolation::Level2 && !spec.image.contains("@sha256:") {
+        return Some(format!(
+            "{level} needs the image of agent {name} by digest: write {}@sha256:… instead of a tag",
+            untagged(&spec.image)
+        ));
+    }
+    if level < Isolation::Level3 {
+        return None;
+    }
+    if let Some(allowed) =
+        ceilings.allowed_registries.as_ref().filter(|allowed| !allowed.iter().any(|one| spec.image.starts_with(one)))
+    {
+        return Some(format!(
+            "the image of agent {name} is not from a registry that the operator allows at {level}: {}",
+            allowed.join(", ")
+        ));
+    }
+    let secret = |source: &crate::api::EnvSource| source.secret_key_ref.is_some();
+    let secret = spec.env.iter().flatten().find(|variable| variable.value_from.as_ref().is_some_and(secret));
+    secret.map(|variable| {
+        format!(
+            "at {level} no secret is in a pod: remove env {} of agent {name}, and let the egress proxy hold it",
+            variable.name
+        )
+    })
+}
+
+/// What the cluster can't do.
+fn unavailable(ground: &Ground, spec: &AgentSpec, level: Isolation) -> Option<String> {
+    if level == Isolation::None {
+        return None;
+    }
+    if let Some(lack) = &ground.unchecked {
+        return Some(format!("the API server would not refuse a pod with less than {level}: {lack}"));
+    }
+    if let Some(lack) = &ground.unfenced {
+        return Some(format!("the NetworkPolicies of {level} can't be written: {lack}"));
+    }
+    let nodes = ground.nodes;
+    // Where there is no node at all the scheduler says so; where another runtime is named, the kubelet refuses what it can't do.
+    if nodes.all == 0 {
+        return None;
+    }
+    let lacks = |count: u32, what: &str, needs: &str| {
+        (count == 0).then(|| format!("no node of the mission has {what}, which {level} needs: {needs}"))
+    };
+    let groups =
+        lacks(nodes.supplemental_groups_policy, "supplementalGroupsPolicy", "that takes Kubernetes 1.31 and containerd 2.0");
+    let default = spec.runtime_class_name.is_none();
+    let read_only = (default && level >= Isolation::Level2).then(|| {
+        lacks(
+            nodes.recursive_read_only_mounts,
+            "mounts that are read-only all the way down",
+            "that takes Linux 5.12 and runc 1.1",
+        )
+    });
+    let users = (default && level >= Isolation::Level3)
+        .then(|| lacks(nodes.user_namespaces, "user namespaces", "that takes Linux 6.3, containerd 2.0 and runc 1.2"));
+    groups.or(read_only.flatten()).or(users.flatten())
+}
+
+/// The name of an image without its tag.
+fn untagged(image: &str) -> &str {
+    let name = image.rfind('/').map_or(0, |slash| slash + 1);
+    let tag = image.get(name..).and_then(|name| name.find(':'));
+    tag.and_then(|tag| image.get(..name + tag)).unwrap_or(image)
+}
+
+/// What is said of the mission's isolation.
+pub(super) fn status(snapshot: &Snapshot, verdict: Option<&Finding>) -> IsolationStatus {
+    IsolationStatus { level: level(snapshot), verified: verdict.is_some_and(|verdict| verdict.status == "True") }
+}
+
+/// The condition `IsolationVerified`; without isolation nothing is claimed.
+pub(super) fn verdict(snapshot: &Snapshot, agents: &[AgentStatus]) -> Option<Finding> {
+    let level = level(snapshot);
+    let say = |status, reason, message: String| Some(finding(ConditionType::IsolationVerified, status, reason, message));
+    if level == Isolation::None {
+        return None;
+    }
+    let holds =
+        |reason: &Reason| matches!(reason, Reason::IsolationRefused | Reason::IsolationUnavailable | Reason::NetworkNotEnforced);
+    if let Some((agent, reason)) = agents.iter().find_map(|agent| Some((agent, agent.reason.filter(holds)?))) {
+        let message = agent.message.clone().unwrap_or_else(|| reason.meaning().into());
+        return say("False", reason, format!("{}: {message}", agent.name));
+    }
+    let living: Vec<_> = agents.iter().filter_map(|agent| Some((agent, living(snapshot, agent)?))).collect();
+    let network = |pod: &Pod| snapshot.pulses.get(&pod.uid).copied().unwrap_or_default().network;
+    if let Some((agent, _)) = living.iter().find(|(_, pod)| network(pod) == Network::Open && pod.level >= Some(Isolation::Level1))
+    {
+        let message = "its pod reaches what its level closes: look for a NetworkPolicy that allows it, and whether the cluster enforces them";
+        return say("False", Reason::NetworkNotEnforced, format!("{}: {message}", agent.name));
+    }
+    if let Some((agent, _)) = living.iter().find(|(_, pod)| pod.level < Some(wanted(snapshot))) {
+        let spec = snapshot.cell.spec.agents.iter().find(|spec| spec.name == agent.name);
+        if let Some((reason, why)) = spec.and_then(|spec| obstacle(snapshot, spec)) {
+            return say("False", reason, format!("{level} applies, and {} keeps the less that it has: {why}", agent.name));
+        }
+        return say("Unknown", Reason::Replacing, format!("{level} applies; {} has less until it is replaced", agent.name));
+    }
+    let stored = snapshot.cell.status.conditions.iter().find(|stored| stored.type_ == ConditionType::IsolationVerified.as_str());
+    let unknown = living.iter().any(|(_, pod)| network(pod) == Network::Unknown);
+    if let Some(stored) = stored.filter(|stored| unknown && stored.reason == Reason::NetworkNotEnforced.as_str()) {
+        // This replica leads since a moment ago; what the one before found out still holds.
+        return say("False", Reason::NetworkNotEnforced, stored.message.clone());
+    }
+    let runs = |(_, pod): &(&AgentStatus, &Pod)| matches!(pod.container, crate::observe::Container::Running(_));
+    let was_true = stored.is_some_and(|stored| stored.status == "True");
+    if !(was_true || !living.is_empty() && living.iter().all(runs)) {
+        return say("Unknown", Reason::Starting, format!("{level} is checked when the agents start"));
+    }
+    let lower = wanted(snapshot) < level;
+    let kept = if lower { "; a lower level waits until no agent lives" } else { "" };
+    let namespace = &snapshot.cell.namespace;
+    let hint = match snapshot.ground.pod_security.as_deref() {
+        Some("restricted") => String::new(),
+        Some(_) | None => {
+            format!("; a further net is missing: label namespace {namespace} pod-security.kubernetes.io/enforce=restricted")
+        }
+    };
+    say(
+        "True",
+        Reason::IsolationEnforced,
+        format!("{level}: each pod was checked by the API server, and each network found closed{kept}{hint}"),
+    )
+}
+
+/// The pod of an agent's incarnation, while it may run.
+fn living<'a>(snapshot: &'a Snapshot, agent: &AgentStatus) -> Option<&'a Pod> {
+    snapshot.pods.iter().find(|pod| Some(&pod.uid) == agent.pod_uid.as_ref()).filter(|pod| pod.may_run())
 }

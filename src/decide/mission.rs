@@ -30,7 +30,7 @@ pub(super) struct Finding {
     pub message: String,
 }
 
-fn finding(r#type: ConditionType, status: &'static str, reason: Reason, message: impl Into<String>) -> Finding {
+pub(super) fn finding(r#type: ConditionType, status: &'static str, reason: Reason, message: impl Into<String>) -> Finding {
     Finding { r#type, status, reason, message: message.into() }
 }
 

@@ -15,6 +15,7 @@ mod policy;
 mod record;
 mod request;
 mod template;
+mod workspace;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -63,6 +64,11 @@ pub enum Action {
     /// Make the ServiceAccount that the mission's agents elsewhere report with.
     Account {
         /// The first agent that needs it.
+        agent: String,
+    },
+    /// Make the claim of the mission's workspace, or make it as the mission says now.
+    Claim {
+        /// The mission's first agent.
         agent: String,
     },
     /// Delete a pod, if it still has this UID.

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::agent::Assessment;
 use super::part::{held, is_standby};
-use super::{Plan, mission, request};
+use super::{Plan, isolation, mission, request, workspace};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{
     AgentState, AgentStatus, Counts, EffectivePolicy, Incident, IncidentOutcome, MissionCellStatus, NextAction, Outcome,
@@ -34,10 +34,11 @@ pub(super) fn plan(
     let looks = assessments.iter().map(|assessment| assessment.recheck_at);
     let recheck_at = looks.chain([ask_at, forget_at]).flatten().min();
     let plan = Plan { answers, recheck_at, ..Plan::default() };
+    let claimed = workspace::action(snapshot, now);
     let acts = assessments.iter().any(|assessment| !assessment.actions.is_empty());
-    if !evidence && (acts || !asked.is_empty() || !forgotten.is_empty()) {
+    if !evidence && (acts || claimed.is_some() || !asked.is_empty() || !forgotten.is_empty()) {
         let actions = assessments.into_iter().flat_map(|assessment| assessment.actions);
-        return Plan { actions: actions.chain(asked).chain(forgotten).collect(), ..plan };
+        return Plan { actions: claimed.into_iter().chain(actions).chain(asked).chain(forgotten).collect(), ..plan };
     }
     if status == *old {
         return plan;
@@ -109,17 +110,22 @@ fn status(
     incidents.drain(..incidents.len().saturating_sub(INCIDENTS));
     let replacements = assessments.iter().filter_map(|assessment| assessment.next.as_ref()).filter(|next| next.what == "Replace");
     let rollout = replacements.map(|next| format!("{}: {}", next.agent, next.because)).next();
+    let isolated = isolation::verdict(snapshot, &agents);
+    let isolation = Some(isolation::status(snapshot, isolated.as_ref()));
     let findings = mission::conditions(cell, &snapshot.policy, &agents, rollout.as_deref());
     MissionCellStatus {
         observed_generation: Some(cell.generation),
         conditions: findings
             .into_iter()
+            .chain(isolated)
             .map(|finding| condition(cell.generation, &cell.status.conditions, finding, now))
             .collect(),
         counts: Some(counts(snapshot, &agents)),
         next_action: next(assessments),
         agents,
         incidents,
+        isolation,
+        workspace: workspace::status(cell),
         effective_policy: policy.cloned(),
     }
 }

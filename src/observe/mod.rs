@@ -12,5 +12,5 @@ mod unrest;
 pub use ground::{Features, Ground};
 pub use pulse::{Asked, Network, Obstacle, Pulse};
 pub use reader::{Error, Known, Reader, Stores};
-pub use snapshot::{Account, Cell, Container, Node, Pod, PolicySource, Refusal, Request, Sidecar, Snapshot};
+pub use snapshot::{Account, Cell, Claim, Container, Node, Pod, PolicySource, Refusal, Request, Sidecar, Snapshot};
 pub use unrest::{Neighbour, Scope, Unrest, scopes, unrest};

@@ -1,16 +1,21 @@
 //! The nodes as the watch keeps them: only whether they are well.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
+use super::Features;
 use super::snapshot::Node;
 use crate::runtime::time::from_time;
 
 /// Taint by which a person says that a node is shut down for good (KEP-2268).
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
+/// The default runtime of a node has no name (KEP-127).
+const DEFAULT_HANDLER: &str = "";
 
 /// A Node of the core API, in part.
 #[derive(Deserialize, Clone, Debug, Default)]
@@ -27,6 +32,8 @@ pub struct SlimNode {
 struct Spec {
     #[serde(default)]
     taints: Vec<Taint>,
+    #[serde(default)]
+    unschedulable: bool,
 }
 
 #[derive(Deserialize, Clone, Debug)]
@@ -35,9 +42,32 @@ struct Taint {
 }
 
 #[derive(Deserialize, Clone, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
 struct Status {
-    #[serde(default)]
     conditions: Vec<Condition>,
+    runtime_handlers: Vec<Handler>,
+    features: NodeFeatures,
+}
+
+#[derive(Deserialize, Clone, Debug)]
+struct Handler {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    features: HandlerFeatures,
+}
+
+#[derive(Deserialize, Clone, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct HandlerFeatures {
+    user_namespaces: bool,
+    recursive_read_only_mounts: bool,
+}
+
+#[derive(Deserialize, Clone, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct NodeFeatures {
+    supplemental_groups_policy: bool,
 }
 
 #[derive(Deserialize, Clone, Debug)]
@@ -48,10 +78,10 @@ struct Condition {
     last_transition_time: Option<Time>,
 }
 
-// Labels, annotations and managed fields of a node are many, and none is read.
+// Annotations and managed fields of a node are many, and none is read.
 fn slim_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let ObjectMeta { name, uid, resource_version, .. } = ObjectMeta::deserialize(deserializer)?;
-    Ok(ObjectMeta { name, uid, resource_version, ..ObjectMeta::default() })
+    let ObjectMeta { name, uid, resource_version, labels, .. } = ObjectMeta::deserialize(deserializer)?;
+    Ok(ObjectMeta { name, uid, resource_version, labels, ..ObjectMeta::default() })
 }
 
 impl Resource for SlimNode {
@@ -93,5 +123,21 @@ impl SlimNode {
             not_ready: ready.is_none_or(|ready| ready.status != "True").then(since),
             out_of_service: self.spec.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE),
         }
+    }
+
+    /// Counts the node, if it takes pods with this selector, by what it can do.
+    pub fn count(&self, selector: Option<&BTreeMap<String, String>>, features: &mut Features) {
+        let labels = self.metadata.labels.as_ref();
+        let has = |(key, value): (&String, &String)| labels.and_then(|labels| labels.get(key)) == Some(value);
+        if self.spec.unschedulable || !selector.into_iter().flatten().all(has) {
+            return;
+        }
+        let Status { conditions: _, runtime_handlers, features: node } = &self.status;
+        let default = runtime_handlers.iter().find(|handler| handler.name == DEFAULT_HANDLER);
+        let handler = default.map(|handler| handler.features.clone()).unwrap_or_default();
+        features.all += 1;
+        features.user_namespaces += u32::from(handler.user_namespaces);
+        features.recursive_read_only_mounts += u32::from(handler.recursive_read_only_mounts);
+        features.supplemental_groups_policy += u32::from(node.supplemental_groups_policy);
     }
 }

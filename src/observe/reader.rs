@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, ServiceAccount};
 use kube::api::{Api, ListParams};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 
 use super::node::SlimNode;
 use super::pod::SlimPod;
-use super::snapshot::{Account, Cell, Node, PolicySource, Refusal, Request, Snapshot};
-use super::{Ground, Obstacle, Pulse};
+use super::snapshot::{Account, Cell, Claim, Node, PolicySource, Refusal, Request, Snapshot};
+use super::{Features, Ground, Obstacle, Pulse};
 use crate::api::conditions::Reason;
-use crate::api::{AgentPolicy, AgentPolicySpec, MissionCell, RevivalRequest, external, names};
+use crate::api::{AgentPolicy, AgentPolicySpec, Ceilings, Isolation, MissionCell, RevivalRequest, external, names};
 use crate::runtime::time::from_time;
 
 /// The caches that the watches fill.
@@ -31,6 +31,8 @@ pub struct Stores {
     pub nodes: Store<SlimNode>,
     /// Questions to people.
     pub requests: Store<DeserializeGuard<RevivalRequest>>,
+    /// Labels of the namespaces.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
 }
 
 /// What the leader knows besides what is stored in the cluster.
@@ -46,6 +48,9 @@ pub struct Known {
     pub obstacle: Option<Obstacle>,
 }
 
+/// What Pod Security enforces in a namespace (KEP-2579).
+const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
+
 /// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -55,6 +60,7 @@ pub struct Reader {
     client: Client,
     stores: Stores,
     defaults: Arc<AgentPolicySpec>,
+    ceilings: Arc<Ceilings>,
 }
 
 /// Why no snapshot could be taken.
@@ -77,10 +83,10 @@ pub enum Error {
 }
 
 impl Reader {
-    /// Reads through `client` and `stores`; `defaults` fill what policies leave out.
+    /// Reads through `client` and `stores`; `defaults` fill what policies leave out, `ceilings` hold for all missions.
     #[must_use]
-    pub fn new(client: Client, stores: Stores, defaults: AgentPolicySpec) -> Self {
-        Self { client, stores, defaults: Arc::new(defaults) }
+    pub fn new(client: Client, stores: Stores, defaults: AgentPolicySpec, ceilings: Ceilings) -> Self {
+        Self { client, stores, defaults: Arc::new(defaults), ceilings: Arc::new(ceilings) }
     }
 
     /// A snapshot from the caches, which may lag behind: good enough to see that nothing is to be done.
@@ -147,9 +153,10 @@ impl Reader {
             Api::<SlimPod>::namespaced(self.client.clone(), &namespace).list(&selector).await.map_err(failed("the pods"))?;
         let requests = self.requests(&current).await.map_err(failed("the RevivalRequests"))?;
         let account = self.account(&current).await.map_err(failed("the ServiceAccount"))?;
+        let claim = self.claim(&current).await.map_err(failed("the PersistentVolumeClaim"))?;
         let version = current.resource_version().unwrap_or_default();
         let snapshot = self.snapshot(&current, pods.iter().map(SlimPod::view).collect(), requests, known);
-        Ok(Some((Snapshot { account, ..snapshot }, version)))
+        Ok(Some((Snapshot { account, claim, ..snapshot }, version)))
     }
 
     async fn account(&self, cell: &MissionCell) -> Result<Option<Account>, kube::Error> {
@@ -169,6 +176,22 @@ impl Reader {
         Ok(Some(if ending { Account::Ending } else { Account::Present }))
     }
 
+    async fn claim(&self, cell: &MissionCell) -> Result<Option<Claim>, kube::Error> {
+        if cell.spec.workspace.is_none() {
+            return Ok(None);
+        }
+        let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), &cell.namespace().unwrap_or_default());
+        let Some(found) = claims.get_opt(&names::workspace(&cell.name_any())).await? else { return Ok(Some(Claim::Missing)) };
+        let owners = found.owner_references();
+        let owned = owners.iter().any(|owner| Some(&owner.uid) == cell.uid().as_ref());
+        if found.metadata.deletion_timestamp.is_some() || (!owned && owners.iter().any(|owner| owner.controller == Some(true))) {
+            return Ok(Some(Claim::Ending));
+        }
+        let requests = found.spec.and_then(|spec| spec.resources?.requests).unwrap_or_default();
+        let size = requests.get("storage").map(|size| size.0.clone()).unwrap_or_default();
+        Ok(Some(Claim::Present { owned, size }))
+    }
+
     fn snapshot(&self, cell: &MissionCell, mut pods: Vec<super::Pod>, mut requests: Vec<Request>, known: Known) -> Snapshot {
         requests.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
         pods.sort_by(|left, right| (&left.agent, left.attempt, &left.uid).cmp(&(&right.agent, right.attempt, &right.uid)));
@@ -185,7 +208,7 @@ impl Reader {
         let nodes = self.nodes(&pods);
         let Known { refusals, pulses, obstacle, unenforced } = known;
         let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
-        let (account, ground) = (None, Ground::default());
+        let (account, claim, ground) = (None, None, self.ground(&cell));
         Snapshot {
             cell,
             policy,
@@ -195,11 +218,30 @@ impl Reader {
             pulses,
             obstacle,
             account,
+            claim,
             refusals,
             unrest,
             requests,
             unenforced,
             ground,
+        }
+    }
+
+    fn ground(&self, cell: &Cell) -> Ground {
+        let namespace = self.stores.namespaces.get(&ObjectRef::new(&cell.namespace));
+        let label = |key: &str| namespace.as_ref()?.metadata.labels.as_ref()?.get(key).cloned();
+        let mut nodes = Features::default();
+        for node in self.stores.nodes.state() {
+            node.count(cell.spec.node_selector.as_ref(), &mut nodes);
+        }
+        Ground {
+            // A word that is no level is a mistake of somebody who wanted one: the highest is the safe reading of it.
+            minimum_level: label(names::MINIMUM_LEVEL).map(|word| Isolation::of(&word).unwrap_or(Isolation::Level3)),
+            pod_security: label(POD_SECURITY),
+            ceilings: (*self.ceilings).clone(),
+            nodes,
+            unchecked: None,
+            unfenced: None,
         }
     }
 

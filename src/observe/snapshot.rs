@@ -29,6 +29,9 @@ pub struct Snapshot {
     /// The ServiceAccount that the mission's agents elsewhere report with; `None`: not looked for.
     #[serde(default)]
     pub account: Option<Account>,
+    /// The claim of the mission's workspace; `None`: not looked for.
+    #[serde(default)]
+    pub claim: Option<Claim>,
     /// Agents whose pod the API server refused lately.
     pub refusals: BTreeMap<String, Refusal>,
     /// What the mission's agents share with others, and how many are in trouble there.
@@ -162,6 +165,22 @@ pub enum Account {
     Ending,
     /// It is there.
     Present,
+}
+
+/// The claim of a mission's workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Claim {
+    /// There is none.
+    Missing,
+    /// It is being deleted, perhaps with an earlier mission of the same name.
+    Ending,
+    /// It is there.
+    Present {
+        /// Whether it goes with the mission.
+        owned: bool,
+        /// How much it asks for.
+        size: String,
+    },
 }
 
 /// State of the agent's container.

@@ -97,6 +97,10 @@ labels! {
     Kind {
         /// Nodes.
         Node = "Node",
+        /// Namespaces.
+        Namespace = "Namespace",
+        /// The claim of a mission's workspace.
+        PersistentVolumeClaim = "PersistentVolumeClaim",
         /// A mission and its agents.
         MissionCell = "MissionCell",
         /// How deaths are handled.

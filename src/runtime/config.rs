@@ -2,6 +2,7 @@
 
 mod defaults;
 mod gateway;
+mod isolation;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,10 @@ use serde::Deserialize;
 use super::lease::{Durations, LONGEST_LEASE_SECONDS as LONGEST_LEASE};
 use super::telemetry::Log;
 use super::yaml;
-use crate::api::AgentPolicySpec;
+use crate::api::{AgentPolicySpec, Ceilings};
 use defaults::Defaults;
 use gateway::GatewayKeys;
+use isolation::IsolationKeys;
 
 /// The checked configuration; `Config::default()` is what an absent file means, and `config/lazarus.yaml` spells it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Names and addresses that the gateway's certificate has beside its own, at most 16.
     pub gateway_sans: Vec<String>,
+    /// What holds for the isolation of all missions.
+    pub ceilings: Ceilings,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -91,6 +95,7 @@ struct File {
     concurrency: u16,
     request_timeout_seconds: i64,
     gateway: GatewayKeys,
+    isolation: IsolationKeys,
     log: Log,
 }
 
@@ -105,8 +110,8 @@ struct LeaderElection {
 impl Default for File {
     fn default() -> Self {
         let (defaults, leader_election) = (Defaults::default(), LeaderElection::default());
-        let (gateway, log) = (GatewayKeys::default(), Log::default());
-        Self { defaults, leader_election, concurrency: 16, request_timeout_seconds: 5, gateway, log }
+        let (gateway, isolation, log) = (GatewayKeys::default(), IsolationKeys::default(), Log::default());
+        Self { defaults, leader_election, concurrency: 16, request_timeout_seconds: 5, gateway, isolation, log }
     }
 }
 
@@ -149,11 +154,12 @@ impl File {
             ));
         }
         self.gateway.check()?;
+        self.isolation.check()?;
         Ok(self.typed())
     }
 
     fn typed(self) -> Config {
-        let Self { defaults, leader_election, concurrency, request_timeout_seconds, gateway, log } = self;
+        let Self { defaults, leader_election, concurrency, request_timeout_seconds, gateway, isolation, log } = self;
         Config {
             defaults: defaults.typed(),
             leader_election: Durations {
@@ -164,6 +170,7 @@ impl File {
             concurrency,
             request_timeout: seconds(request_timeout_seconds),
             gateway_sans: gateway.typed(),
+            ceilings: isolation.typed(),
             log,
         }
     }

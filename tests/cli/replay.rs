@@ -42,6 +42,7 @@ fn snapshot() -> Snapshot {
         requests: Vec::new(),
         unenforced: None,
         ground: Ground::default(),
+        claim: None,
     }
 }
 

@@ -190,6 +190,7 @@ fn settle(world: &mut World, out: &mut String) {
         for action in &actions {
             match action {
                 Action::Create { agent, attempt, level: _ } => writeln!(out, "  create {agent} {attempt}").unwrap(),
+                Action::Claim { agent: _ } => writeln!(out, "  claim the workspace").unwrap(),
                 Action::Account { agent } => writeln!(out, "  account for {agent}").unwrap(),
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
                 Action::Ask { name, spec } => {

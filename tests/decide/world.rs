@@ -10,7 +10,7 @@ use lazarus::api::{
 };
 use lazarus::decide::{Action, Answer, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
-use lazarus::observe::{Account, Cell, Ground, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
+use lazarus::observe::{Account, Cell, Claim, Ground, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
 use lazarus::render::{self, Frame};
 use lazarus::runtime::config::Config;
 use lazarus::runtime::time::to_time;
@@ -26,6 +26,7 @@ pub struct World {
     pub requests: Vec<Request>,
     pub unenforced: Option<String>,
     pub ground: Ground,
+    pub claim: Option<Claim>,
     pub obstacle: Option<Obstacle>,
     pub account: Option<Account>,
     pub now: DateTime<Utc>,
@@ -48,6 +49,7 @@ impl World {
             requests: Vec::new(),
             unenforced: None,
             ground: Ground::default(),
+            claim: None,
             obstacle: None,
             account: Some(Account::Missing),
             now,
@@ -90,6 +92,7 @@ impl World {
             requests: self.requests.clone(),
             unenforced: self.unenforced.clone(),
             ground: self.ground.clone(),
+            claim: self.cell.spec.workspace.is_some().then(|| self.claim.clone().unwrap_or(Claim::Missing)),
         };
         let window = TimeDelta::seconds(lazarus::decide::cooldown_seconds(&snapshot));
         let during = self.now - window..=self.now + window;
@@ -124,6 +127,11 @@ impl World {
                 self.pods.entry(name).or_insert(pod);
             }
             Action::Account { .. } => self.account = Some(Account::Present),
+            Action::Claim { .. } => {
+                let claim = render::isolation::workspace::claim(&self.snapshot().cell).expect("a workspace");
+                let size = claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0.clone();
+                self.claim = Some(Claim::Present { owned: claim.metadata.owner_references.is_some(), size });
+            }
             Action::Delete { pod, uid, .. } => {
                 if self.pods.get(pod).is_some_and(|pod| pod["metadata"]["uid"] == *uid) {
                     self.request_deletion(&pod.clone());

@@ -147,6 +147,7 @@ impl Production {
             requests: requests.iter().copied().map(request).collect(),
             unenforced: None,
             ground: Ground::default(),
+            claim: None,
         }
     }
 
@@ -407,6 +408,7 @@ fn compress(plan: &Plan, cell: &Cell) -> Decision {
                 Write::Ask { cell: cell.number, pod: pod_number(&incident.pod_uid) }
             }
             Action::Account { .. } => panic!("nobody runs elsewhere"),
+            Action::Claim { .. } => panic!("no volume is asked for"),
             Action::Forget { .. } => panic!("there is no request to forget"),
         };
         decision.writes.push(write);

@@ -148,6 +148,7 @@ impl Replica {
             requests: Vec::new(),
             unenforced: None,
             ground: Ground::default(),
+            claim: None,
         }
     }
 

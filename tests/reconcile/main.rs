@@ -54,12 +54,12 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         writer.apply_watcher_event(&event);
     }
     let (policies, pods) = (reflector::store().0, reflector::store().0);
-    let (nodes, requests) = (reflector::store().0, reflector::store().0);
-    let stores = Stores { cells, policies, pods, nodes, requests };
+    let (nodes, requests, namespaces) = (reflector::store().0, reflector::store().0, reflector::store().0);
+    let stores = Stores { cells, policies, pods, nodes, requests, namespaces };
     let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
     let (heartbeats, _) = Heartbeats::new(ledger, Arc::new(clock.clone()));
     Arc::new(Context {
-        reader: Reader::new(client, stores.clone(), Config::default().defaults),
+        reader: Reader::new(client, stores.clone(), Config::default().defaults, Config::default().ceilings),
         stores,
         publisher: Publisher::new(guarded.clone(), "test"),
         guarded,

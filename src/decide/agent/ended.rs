@@ -11,8 +11,11 @@ use crate::api::{
 use crate::decide::mission::Phase;
 use crate::decide::request::{TIMEOUT, is_to_return};
 use crate::decide::{Action, backoff, end, isolation, policy};
-use crate::observe::{Account, Pod, PolicySource};
+use crate::observe::{Account, Claim, Pod, PolicySource};
 use crate::runtime::time::from_time;
+
+/// What keeps a pod from being isolated is looked for this often.
+const LOOKED_FOR: TimeDelta = TimeDelta::seconds(30);
 
 /// What people and the policy say about an end.
 enum Sentence {
@@ -104,7 +107,9 @@ impl<'a> Look<'a> {
             }
             // The mission got new work for it.
             Outcome::Stopped => self.succeed(pod, at, Reason::Recreating, "Recreate", &evidence),
-            Outcome::Replaced => self.succeed(pod, at, Reason::Replacing, "Replace", "the agent's spec changed"),
+            Outcome::Replaced => {
+                self.succeed(pod, at, Reason::Replacing, "Replace", "the agent's spec, or its isolation level, changed")
+            }
             Outcome::Disrupted if let Some(assessment) = self.disrupted(end, pod, &evidence) => assessment,
             Outcome::Disrupted => {
                 // A node that kills whatever it is given must not make a hot loop of it: the wait counts from the start.
@@ -332,6 +337,9 @@ impl<'a> Look<'a> {
             }
             (None, _) => {}
         }
+        if let Some(hold) = self.unfit(what) {
+            return hold;
+        }
         let status = self.state(state, reason).next(what, None, evidence);
         let (agent, attempt) = (self.spec.name.clone(), self.old.attempt + 1);
         let create = match (self.spec.external, self.snapshot.account) {
@@ -349,6 +357,23 @@ impl<'a> Look<'a> {
             return if self.now < refusal.until { held.recheck(refusal.until) } else { held.act([create]) };
         }
         status.because(what, evidence).act([create])
+    }
+
+    /// What keeps a pod from being made as its level asks for: none is made with less.
+    fn unfit(&self, what: &'static str) -> Option<Assessment> {
+        if self.spec.external.is_some() {
+            return None;
+        }
+        let hold = |reason, evidence: &str| {
+            let held = self.state(AgentState::Waiting, Some(reason)).next(what, None, evidence).because("Isolation", evidence);
+            // Nothing wakes a mission for most of these.
+            held.telling().urgent().recheck(self.now + LOOKED_FOR)
+        };
+        if self.snapshot.claim == Some(Claim::Ending) {
+            return Some(hold(Reason::Terminating, "the volume of an earlier mission of the same name is being deleted"));
+        }
+        let (reason, why) = isolation::obstacle(self.snapshot, self.spec)?;
+        Some(hold(reason, &why))
     }
 
     // At most one incarnation: whatever carries the agent's labels and may still run comes first.

@@ -9,7 +9,7 @@ use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, DecisionVerdict
 use crate::decide::mission::Phase;
 use crate::decide::part::is_standby;
 use crate::decide::policy::revive;
-use crate::decide::{phase, template_hash};
+use crate::decide::{isolation, phase, template_hash};
 use crate::observe::{Container, Pod, Snapshot};
 use crate::runtime::time::{from_time, to_time};
 
@@ -93,15 +93,19 @@ impl Look<'_> {
             }
         };
         let asked = shown.reason == Some(Reason::AwaitingApproval);
-        // While the policy is missing the successor would have to wait, so nothing is ended for it.
-        let outdated = self.policy.is_some() && pod.template.as_deref() != Some(&self.template);
+        // While the successor would have to wait, nothing is ended for it.
+        // A pod of an operator that knew no levels keeps what it has: no upgrade restarts an agent.
+        let raised = isolation::is_below(self.snapshot, pod);
+        let differs = raised || pod.template.as_deref() != Some(&self.template);
+        let outdated = self.policy.is_some() && differs && isolation::obstacle(self.snapshot, self.spec).is_none();
+        let changed = if raised { "its isolation level rises" } else { "the agent's spec changed" };
         // What is not alive loses nothing, so it need not wait for its turn. A change of the spec is no answer to a question,
         // though, and no way around a denial.
         let well = shown.state == AgentState::Alive && shown.reason.is_none();
         let denied = self.ruling().is_some_and(|ruling| ruling.verdict == DecisionVerdict::Deny);
         let undecided = !well && (asked || denied || self.was_asked(&pod.uid));
         if outdated && shown.state != AgentState::Alive && !undecided {
-            return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, "the agent's spec changed");
+            return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, changed);
         }
         let recovered = well && self.policy.is_some();
         let mut assessment = self.show(Assessment::of(self.old, self.now), pod, shown);
@@ -116,11 +120,10 @@ impl Look<'_> {
             match &turn.taken {
                 None => {
                     turn.taken = Some(Taken { by: self.spec.name.clone(), until: None });
-                    let evidence = "the agent's spec changed";
-                    return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, evidence);
+                    return self.end_by_hand(pod, Outcome::Replaced, AgentState::Waiting, Reason::Replacing, changed);
                 }
                 Some(Taken { by, until }) => {
-                    let because = format!("the agent's spec changed; agent {by} comes first");
+                    let because = format!("{changed}; agent {by} comes first");
                     assessment = assessment.next("Replace", None, because);
                     if let Some(until) = until {
                         assessment = assessment.recheck(*until);

@@ -58,8 +58,10 @@ fn operator() -> ClusterRole {
         rule("", ["pods"], ["list", "watch", "create", "delete"]),
         // What agents elsewhere report with.
         rule("", ["serviceaccounts"], ["get", "create"]),
-        // Whether an agent's node is well.
-        rule("", ["nodes"], ["list", "watch"]),
+        // Whether an agent's node is well, and what it can do; what a namespace asks for.
+        rule("", ["nodes", "namespaces"], ["list", "watch"]),
+        // The volume that the agents of a mission share.
+        rule("", ["persistentvolumeclaims"], ["get", "create", "patch"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),
         // The keys that the sidecars' tokens are signed with. Most clusters let every ServiceAccount read them; some don't.
         PolicyRule {

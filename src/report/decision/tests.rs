@@ -84,6 +84,7 @@ fn snapshot() -> Snapshot {
         requests: vec![serde_json::from_value(request).unwrap()],
         unenforced: None,
         ground: Ground::default(),
+        claim: None,
     }
 }
 
