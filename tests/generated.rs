@@ -62,8 +62,8 @@ fn schemas(crd: &CustomResourceDefinition) -> Vec<(String, Value)> {
 fn every_field_is_described_for_kubectl_explain() {
     for (path, schema) in crds().iter().flat_map(schemas) {
         let description = schema["description"].as_str().unwrap_or_default();
-        // The text and values of a list of texts say no more than the list does.
-        let plain = path.ends_with(['[', ']', '{', '}']) && schema["type"] == "string";
+        // The texts and numbers of a list say no more than the list does.
+        let plain = path.ends_with(['[', ']', '{', '}']) && (schema["type"] == "string" || schema["type"] == "integer");
         assert!(plain || description.len() >= 4, "{path} has no description");
         assert!(plain || description.ends_with(['.', '…', ']']), "{path} doesn't end as a sentence: {description}");
         for junk in ["[`", "`]", "](", "::", "Option<", "Auto-generated", "  \n"] {

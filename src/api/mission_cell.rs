@@ -27,12 +27,25 @@ use super::status::MissionCellStatus;
         "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 30",
         "`metadata.name` must be at most 30 characters: small letters, digits and `-`, starting with a letter and not ending with `-`, because the names of the agents' pods start with it"
     ),
+    validation = (
+        "!has(self.spec.isolation) || !(self.spec.isolation in ['Level2', 'Level3']) || self.spec.agents.all(agent, !has(agent.image) || agent.image.contains('@sha256:'))",
+        "`isolation: Level2` and `Level3` need every `image` by digest: write NAME@sha256:…, as `kubectl get pod POD -o jsonpath='{.status.containerStatuses[*].imageID}'` shows it of one that runs"
+    ),
+    validation = (
+        "!has(self.spec.isolation) || self.spec.isolation != 'Level3' || self.spec.agents.all(agent, !has(agent.env) || agent.env.all(variable, !has(variable.valueFrom) || !has(variable.valueFrom.secretKeyRef)))",
+        "`isolation: Level3` has no secret in a pod: remove each `env.valueFrom.secretKeyRef`, and let the egress proxy hold the credentials"
+    ),
+    validation = (
+        "!has(self.spec.isolation) || self.spec.isolation != 'Level3' || !has(self.spec.egress)",
+        "`isolation: Level3` reaches nothing but the gateway and the egress proxy: remove `egress`, or use Level2"
+    ),
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","description":"Whether every agent the mission needs is alive, or the mission has succeeded"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why"}"#,
     printcolumn = r#"{"name":"Agents","type":"string","jsonPath":".status.counts.summary","description":"Agents alive, of those that should be"}"#,
     printcolumn = r#"{"name":"Revived","type":"integer","jsonPath":".status.counts.revived","description":"Agents brought back since the mission began"}"#,
     printcolumn = r#"{"name":"Asks","type":"integer","jsonPath":".status.counts.asks","description":"Agents about which a person is asked"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Isolation","type":"string","priority":1,"jsonPath":".status.isolation.level","description":"How far the agents are isolated"}"#,
     printcolumn = r#"{"name":"Policy","type":"string","priority":1,"jsonPath":".status.effectivePolicy.source","description":"Where the policy comes from"}"#,
     printcolumn = r#"{"name":"Next","type":"string","priority":1,"jsonPath":".status.nextAction.what","description":"What the operator will do next by itself"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message","description":"The state in words"}"#

@@ -10,7 +10,7 @@ use super::Error;
 use super::cluster::{Cluster, Connection};
 use super::output::{Output, age, moment, row, span, table, when};
 use super::view::{self, Ask, Mission};
-use crate::api::{Incident, IncidentOutcome, OnTimeout};
+use crate::api::{Incident, IncidentOutcome, IsolationStatus, OnTimeout};
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::time::from_time;
 
@@ -85,6 +85,7 @@ fn detail(cluster: &Cluster, mission: &Mission, now: DateTime<Utc>) -> String {
     let mut rows = vec![
         row(["Mission", &format!("{}/{} — {}", mission.namespace, mission.name, mission.mission)]),
         row(["Policy", &policy]),
+        row(["Isolation", &isolation(mission)]),
         row(["Status", &standing(mission)]),
         row(["Agents", &format!("{} alive, {} brought back so far", or_unknown(&mission.agents_alive), mission.revived)]),
     ];
@@ -105,6 +106,19 @@ fn detail(cluster: &Cluster, mission: &Mission, now: DateTime<Utc>) -> String {
     // Not every reader knows the other commands.
     let _ = writeln!(text, "\nWhy, and what follows: {more}");
     text
+}
+
+/// The level, whether it is verified, and if not, why.
+fn isolation(mission: &Mission) -> String {
+    let Some(IsolationStatus { level, verified }) = mission.isolation else { return "unknown".into() };
+    let workspace = mission.workspace.as_ref();
+    let workspace =
+        workspace.map_or("a directory of each agent's own".into(), |found| format!("{}, {}", found.claim, found.size.to_text()));
+    let message = mission.isolation_message.as_deref().unwrap_or("nothing is claimed");
+    match verified {
+        true => format!("{level} ✔ verified; workspace: {workspace}"),
+        false => format!("{level}: {message}; workspace: {workspace}"),
+    }
 }
 
 /// Ready or not, and why.

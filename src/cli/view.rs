@@ -10,8 +10,8 @@ use super::cluster::{Cluster, Failure};
 use super::standing::{Standing, approvals, standing};
 use crate::api::conditions::Reason;
 use crate::api::{
-    AgentState, AgentStatus, EffectiveApproval, Incident, LastEnd, MissionCell, NextAction, OnTimeout, RevivalRequest, Revive,
-    Verdict,
+    AgentState, AgentStatus, EffectiveApproval, Incident, IsolationStatus, LastEnd, MissionCell, NextAction, OnTimeout,
+    RevivalRequest, Revive, Verdict, WorkspaceStatus,
 };
 use crate::decide::{expiry, quorum};
 use crate::runtime::time::{from_time, to_time};
@@ -36,6 +36,12 @@ pub(super) struct Mission {
     pub outdated: bool,
     /// Where the policy comes from: `AgentPolicy/<name>` or `BuiltIn`; absent: there is none.
     pub policy: Option<String>,
+    /// How far the agents are isolated.
+    pub isolation: Option<IsolationStatus>,
+    /// Message of the condition IsolationVerified.
+    pub isolation_message: Option<String>,
+    /// The volume that the agents share.
+    pub workspace: Option<WorkspaceStatus>,
     /// What the policy does about dead agents.
     pub revive: Option<Revive>,
     /// Deaths in a row after which an agent is not restarted any more.
@@ -155,6 +161,9 @@ impl Mission {
             message: ready.map(|ready| ready.message.clone()),
             outdated: status.observed_generation != cell.metadata.generation,
             policy: status.effective_policy.as_ref().map(|policy| policy.source.clone()),
+            isolation: status.isolation,
+            isolation_message: condition(&status.conditions, "IsolationVerified").map(|found| found.message.clone()),
+            workspace: status.workspace.clone(),
             revive: status.effective_policy.as_ref().map(|policy| policy.revive),
             max_attempts: status.effective_policy.as_ref().map(|policy| policy.restart.max_attempts),
             agents_alive: counts.summary,

@@ -120,7 +120,7 @@ fn readiness(cell: &Cell, agents: &[AgentStatus]) -> Vec<Finding> {
     }
     if let Some(agent) = waiting {
         let (reason, message) = (agent.reason.unwrap_or(Reason::Starting), tell(&down));
-        let needs_a_person = matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid);
+        let needs_a_person = matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid | Reason::IsolationRefused);
         let progress = if needs_a_person { Stalled } else { Reconciling };
         return vec![finding(Ready, "False", reason, message.clone()), finding(progress, "True", reason, message)];
     }

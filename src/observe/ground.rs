@@ -6,6 +6,7 @@ use crate::api::{Ceilings, Isolation};
 
 /// What a mission stands on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Ground {
     /// The least level that the label of its namespace admits.
     pub minimum_level: Option<Isolation>,
@@ -23,6 +24,7 @@ pub struct Ground {
 
 /// How many nodes can do what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Features {
     /// Nodes that the mission's `nodeSelector` admits.
     pub all: u32,

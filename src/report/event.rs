@@ -1,7 +1,7 @@
 //! Which Events a change of status is worth: a fixed catalogue, derived from the old and the new status alone.
 
 use crate::api::conditions::Reason;
-use crate::api::{AgentState, AgentStatus, DecisionVerdict, MissionCellStatus, Outcome, Ruling};
+use crate::api::{AgentState, AgentStatus, DecisionVerdict, LastEnd, MissionCellStatus, Outcome, Ruling};
 
 /// Something worth telling, about a mission or one of its agents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub fn catalogue() -> &'static [(&'static str, &'static str)] {
         ("AgentCompleted", "An agent ended by itself with exit code 0."),
         ("AgentDied", "An agent died; says what follows."),
         ("AgentDisrupted", "An agent's pod or node was taken away."),
-        ("AgentReplaced", "An agent is replaced because its spec changed."),
+        ("AgentReplaced", "An agent is replaced because its spec changed, or its isolation level rises."),
         ("AgentStopped", "An agent is stopped because the mission succeeded."),
         ("AgentRemoved", "An agent is removed because the spec no longer has it."),
         ("AgentRevived", "An agent that died or was disrupted is alive again."),
@@ -84,7 +84,10 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
                 event("AgentDied", true, format!("{name} died ({cause}{code})"), agent)
             }
             Outcome::Disrupted => event("AgentDisrupted", false, format!("{name} lost its pod ({cause})"), agent),
-            Outcome::Replaced => event("AgentReplaced", false, format!("{name} is replaced: its spec changed"), agent),
+            Outcome::Replaced => {
+                let why = if cause == LastEnd::LEVEL_RAISED { "its isolation level rises" } else { "its spec changed" };
+                event("AgentReplaced", false, format!("{name} is replaced: {why}"), agent)
+            }
             Outcome::Stopped => event("AgentStopped", false, format!("{name} is stopped: the mission succeeded"), agent),
         });
     }
@@ -151,6 +154,9 @@ fn is_hold(state: AgentState, reason: Reason) -> bool {
             | Reason::Unschedulable
             | Reason::PreviousIncarnation
             | Reason::PodRefused
+            | Reason::IsolationRefused
+            | Reason::IsolationUnavailable
+            | Reason::NetworkNotEnforced
             | Reason::AwaitingReport
     );
     let unknown = matches!(

@@ -19,6 +19,31 @@ pub type Refused = (&'static str, At, &'static str, &'static [&'static str]);
 
 /// What must be refused.
 pub const REFUSED: &[Refused] = &[
+    // Isolation.
+    ("level in small letters", Spec, "isolation: level1", &["spec.isolation: Unsupported value", "\"Level1\""]),
+    ("Level2 with a tag", Spec, "isolation: Level2", &["need every `image` by digest: write NAME@sha256:…"]),
+    (
+        "Level3 with a secret",
+        Spec,
+        "{isolation: Level3, agents: [{name: a, image: 'x@sha256:0', env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]}]}",
+        &["has no secret in a pod: remove each `env.valueFrom.secretKeyRef`"],
+    ),
+    (
+        "Level3 with egress",
+        Spec,
+        "{isolation: Level3, egress: [{cidr: 192.0.2.0/24, ports: [443]}], agents: [{name: a, image: 'x@sha256:0'}]}",
+        &["remove `egress`, or use Level2"],
+    ),
+    (
+        "egress with host bits",
+        Spec,
+        "egress: [{cidr: 192.0.2.1/24, ports: [443]}]",
+        &["`cidr` must be a range of addresses without host bits"],
+    ),
+    ("egress that is no range", Spec, "egress: [{cidr: example.org, ports: [443]}]", &["`cidr` must be a range of addresses"]),
+    ("egress without ports", Spec, "egress: [{cidr: 192.0.2.0/24, ports: []}]", &["spec.egress[0].ports", "at least 1 items"]),
+    ("workspace without a size", Spec, "workspace: {retain: Retain}", &["spec.workspace.size: Required value"]),
+    ("workspace that is no size", Spec, "workspace: {size: large}", &["spec.workspace.size"]),
     // The mission.
     ("no spec", Cell, "spec: null", &["spec: Required value"]),
     ("unknown top-level field", Cell, "sepc: {}", &["unknown field \"sepc\""]),
@@ -430,6 +455,8 @@ pub const ACCEPTED: &[(&str, At, &str)] = &[
         Agent,
         "{image: null, external: {}, role: Read, completion: Service, heartbeat: {source: Self, deadAfterSeconds: 600}}",
     ),
+    ("egress and a volume", Spec, "{egress: [{cidr: '2001:db8::/32', ports: [443]}], workspace: {size: 5Gi, retain: Retain}}"),
+    ("Level3 of images by digest", Spec, "{isolation: Level3, agents: [{name: a, image: 'x@sha256:0'}]}"),
     (
         "image by digest",
         Agent,

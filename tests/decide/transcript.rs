@@ -133,6 +133,17 @@ fn perform(world: &mut World, command: &str) {
                 see(world, uid, report);
             }
         }
+        "ground" => {
+            let change: Value = yaml::from_str(command.strip_prefix("ground ").unwrap()).unwrap();
+            let mut ground = serde_json::to_value(&world.ground).unwrap();
+            ground.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            world.ground = serde_json::from_value(ground).unwrap();
+        }
+        "claim" => world.claim = Some(serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap()),
+        "workspace" => {
+            let workspace = yaml::from_str(command.strip_prefix("workspace ").unwrap()).unwrap();
+            world.edit(|cell| cell.spec.workspace = Some(workspace));
+        }
         "obstacle" => world.obstacle = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),
         "forget" => world.pulses.clear(),
         "account" => world.account = serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap(),
@@ -189,7 +200,10 @@ fn settle(world: &mut World, out: &mut String) {
         }
         for action in &actions {
             match action {
-                Action::Create { agent, attempt, level: _ } => writeln!(out, "  create {agent} {attempt}").unwrap(),
+                Action::Create { agent, attempt, level: Isolation::Level1 } => {
+                    writeln!(out, "  create {agent} {attempt}").unwrap()
+                }
+                Action::Create { agent, attempt, level } => writeln!(out, "  create {agent} {attempt} at {level}").unwrap(),
                 Action::Claim { agent: _ } => writeln!(out, "  claim the workspace").unwrap(),
                 Action::Account { agent } => writeln!(out, "  account for {agent}").unwrap(),
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
@@ -225,6 +239,7 @@ fn tell(out: &mut String, old: &MissionCellStatus, new: &MissionCellStatus) {
         .conditions
         .iter()
         .filter(|condition| condition.type_ != "PolicyResolved" || condition.status != "True")
+        .filter(|condition| condition.type_ != "IsolationVerified" || condition.status == "False")
         .map(|condition| format!("{}={} {}", condition.type_, condition.status, condition.reason))
         .collect();
     let counts = new.counts.as_ref().unwrap();

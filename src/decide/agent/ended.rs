@@ -107,9 +107,7 @@ impl<'a> Look<'a> {
             }
             // The mission got new work for it.
             Outcome::Stopped => self.succeed(pod, at, Reason::Recreating, "Recreate", &evidence),
-            Outcome::Replaced => {
-                self.succeed(pod, at, Reason::Replacing, "Replace", "the agent's spec, or its isolation level, changed")
-            }
+            Outcome::Replaced => self.succeed(pod, at, Reason::Replacing, "Replace", live::replaced_for(end)),
             Outcome::Disrupted if let Some(assessment) = self.disrupted(end, pod, &evidence) => assessment,
             Outcome::Disrupted => {
                 // A node that kills whatever it is given must not make a hot loop of it: the wait counts from the start.
