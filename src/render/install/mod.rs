@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub use admission::{Rule, approval_rules};
 pub use crds::crds;
+pub(super) use workload::selected as operator_pods;
 
 use crate::api::names;
 
