@@ -1,6 +1,6 @@
 //! Which addresses a mission may declare as ways out of the cluster.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -38,12 +38,12 @@ const PRIVATE: [IpNet; 24] = [
     six([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
 ];
 
-const fn four([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(a, b, c, d), length))
+const fn four(octets: [u8; 4], length: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::from_octets(octets), length))
 }
 
-const fn six([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::new(a, b, c, d, e, f, g, h), length))
+const fn six(segments: [u16; 8], length: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::from_segments(segments), length))
 }
 
 /// A range of addresses without the private ones in it, as a NetworkPolicy writes it.

@@ -215,6 +215,6 @@ pub(in crate::render) fn selected() -> BTreeMap<String, String> {
     strings([("app.kubernetes.io/name", "lazarus-pit"), ("app.kubernetes.io/component", "operator")])
 }
 
-fn selector() -> LabelSelector {
+pub(super) fn selector() -> LabelSelector {
     LabelSelector { match_labels: Some(selected()), ..LabelSelector::default() }
 }
