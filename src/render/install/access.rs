@@ -51,7 +51,7 @@ fn operator() -> ClusterRole {
     let rules = vec![
         rule(GROUP, ["missioncells"], ["get", "list", "watch"]),
         rule(GROUP, ["agentpolicies"], ["list", "watch"]),
-        rule(GROUP, ["revivalrequests"], ["get", "list", "watch", "create", "delete"]),
+        rule(GROUP, ["revivalrequests"], ["list", "watch", "create", "delete"]),
         rule(GROUP, ["missioncells/status", "revivalrequests/status"], ["patch"]),
         // Lets it make pods and requests whose owner reference blocks the owner's deletion.
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
