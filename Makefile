@@ -88,7 +88,7 @@ install: image lab ## The operator of this working tree into the lab
 	@deploy/install.sh
 
 # Tests of missions wait for clocks and the kubelet, so many run side by side; those that harm the operator take turns.
-.PHONY: e2e-admission e2e-lab e2e-replay e2e-operator e2e-node e2e-network
+.PHONY: e2e-admission e2e-lab e2e-replay e2e-operator e2e-node e2e-rights e2e-network
 e2e-admission:
 	cargo test --locked --test admission -- --ignored $(TESTS)
 e2e-lab:
@@ -103,13 +103,16 @@ e2e-node:
 	@$(lab) up --nodes 2
 	@deploy/install.sh
 	cargo test --locked --test node -- --ignored --test-threads=1 $(TESTS)
+# Whether the operator needed all its rights in the tests before.
+e2e-rights:
+	cargo test --locked --test rights -- --ignored $(TESTS)
 # What the lab adds to Kubernetes, on two nodes.
 e2e-network:
 	@$(lab) up --nodes 2 --network-policy
 	cd deploy/lab/e2e && LAB_DIR=$(abspath $(or $(LAB_DIR),.lab)) $(go) test -tags lab -count=1 -timeout 30m -parallel 4 -v . $(if $(TESTS),-run '$(TESTS)')
 
 .PHONY: e2e
-e2e: install e2e-admission e2e-lab e2e-replay e2e-operator e2e-node e2e-network ## The tests that need the lab, in the lab of `make lab`, which ends with two nodes
+e2e: install e2e-admission e2e-lab e2e-replay e2e-operator e2e-node e2e-rights e2e-network ## The tests that need the lab, in the lab of `make lab`, which ends with two nodes
 
 .PHONY: test
 test: ## Everything above, in a lab of its own; ends with one line of numbers

@@ -130,6 +130,7 @@ if [[ -n $ready ]]; then
 	part 'e2e replay' make e2e-replay || true
 	part 'e2e operator' make e2e-operator || true
 	part 'e2e node' make e2e-node || true
+	part 'e2e rights' make e2e-rights || true
 	part 'e2e network' make e2e-network || true
 	part demo make demo || true
 fi

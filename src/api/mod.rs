@@ -5,6 +5,7 @@ mod agent_policy;
 pub mod beat;
 pub mod conditions;
 mod effective;
+pub mod egress;
 pub mod external;
 mod isolation;
 mod mission_cell;

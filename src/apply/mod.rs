@@ -2,6 +2,7 @@
 
 pub mod gateway;
 pub mod guard;
+pub mod network;
 mod objects;
 pub mod permits;
 mod requests;

@@ -1,8 +1,10 @@
 //! `lazarus demo-agent`: an agent for trying missions out. It only pretends to work, but it lives and dies like a real one.
 
+mod reach;
 mod voice;
 mod work;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
@@ -36,11 +38,17 @@ pub struct Arguments {
     /// Answer every HTTP request on this port of the loopback with 200 [default: $DEMO_HTTP_PORT, else answer none]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     http_port: Option<u16>,
+
+    /// Take every TCP connection to this port, from wherever it comes
+    #[arg(long, value_name = "PORT", hide = true, value_parser = clap::value_parser!(u16).range(1..))]
+    listen: Vec<u16>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Tell(Tell),
+    #[command(hide = true)]
+    Reach(Reach),
 }
 
 /// Tell a running demo agent what to do
@@ -52,6 +60,13 @@ struct Tell {
     /// Process of the demo agent; in its container it is 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pid: i32,
+}
+
+/// Say of each of these addresses whether a TCP connection to it is made
+#[derive(clap::Args)]
+struct Reach {
+    #[arg(value_name = "ADDRESS:PORT", required = true)]
+    addresses: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,13 +81,16 @@ enum What {
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        let Self { command, work_seconds, exit_code, ignore_sigterm, http_port } = self;
-        if let Some(Command::Tell(tell)) = command {
-            return tell.run();
+        let Self { command, work_seconds, exit_code, ignore_sigterm, http_port, listen } = self;
+        match command {
+            Some(Command::Tell(tell)) => return tell.run(),
+            Some(Command::Reach(Reach { addresses })) => return reach::reach(&addresses),
+            None => {}
         }
         let orders = Orders {
             work: work_seconds.map(|seconds| Duration::from_secs(seconds.into())),
             ignore_sigterm,
+            listen,
             http_port: http_port.or_else(|| port("DEMO_HTTP_PORT")),
             sidecar: port("LAZARUS_PORT"),
         };

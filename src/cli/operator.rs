@@ -11,11 +11,11 @@ use kube::{Client, Resource};
 use tokio::net::TcpListener;
 
 use super::Error;
-use crate::api::names;
+use crate::api::{Ceilings, names};
 use crate::apply::Outfit;
 use crate::apply::guard::Guarded;
 use crate::apply::permits::Permits;
-use crate::controllers::{self, Context, Enforcement, Heartbeats, Memory};
+use crate::controllers::{self, Context, Enforcement, Fences, Heartbeats, Memory};
 use crate::gateway::{self, Gateway};
 use crate::observe::{Reader, Stores};
 use crate::report::Publisher;
@@ -125,6 +125,7 @@ impl Arguments {
             reader: Reader::new(client.clone(), stores.clone(), config.defaults, config.ceilings.clone()),
             stores,
             publisher: Publisher::new(guarded.clone(), &identity),
+            fences: Fences::new(guarded.clone(), Ceilings::default()),
             guarded,
             leadership: leadership.clone(),
             permits: Permits::new(clock.monotonic()),

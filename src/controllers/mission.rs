@@ -1,5 +1,6 @@
 //! `reconcile`: the stages in order, for one mission.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +15,12 @@ use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt};
 
 use super::enforcement::Enforcement;
+use super::fences::Fences;
 use super::heartbeats::Heartbeats;
 use super::memory::Memory;
-use crate::api::MissionCell;
+use crate::api::{Isolation, MissionCell};
 use crate::apply::guard::{Guarded, WriteError};
+use crate::apply::network;
 use crate::apply::permits::Permits;
 use crate::apply::{self, Applied, Outfit};
 use crate::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
@@ -61,6 +64,8 @@ pub struct Context {
     pub gateway: Option<Gateway>,
     /// What agents' pods are made with.
     pub outfit: Outfit,
+    /// The network around agents.
+    pub fences: Fences,
     /// Reports of sidecars.
     pub heartbeats: Heartbeats,
     /// Whether the cluster checks who approves.
@@ -80,6 +85,9 @@ pub enum Failure {
     /// Something could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The network around an agent could not be closed.
+    #[error("cannot close the network for agents: {0}")]
+    Fence(#[from] network::Error),
     /// A bug.
     #[error("the reconcile panicked: {0}")]
     Panicked(String),
@@ -142,6 +150,7 @@ impl Context {
             pulses: self.heartbeats.pulses(&uid(cell)),
             unenforced: self.enforcement.lack(),
             obstacle: self.gateway.as_ref().and_then(|gateway| gateway.obstacle(&cell.namespace().unwrap_or_default())),
+            unfenced: self.fences.unfenced(&uid(cell)),
         };
         // The caches may lag behind: they tell that there is nothing to do, never what to do.
         let snapshot = self.reader.cached(cell, known());
@@ -214,7 +223,7 @@ impl Context {
 
     async fn carry_out(&self, snapshot: &Snapshot, version: &str, plan: Plan) -> Result<(), Failure> {
         let cell = &snapshot.cell;
-        let mut failure = None;
+        let mut failure: Option<Failure> = None;
         let creates = plan.actions.iter().any(|action| matches!(action, Action::Create { .. } | Action::Account { .. }));
         if let Some(gateway) = self.gateway.as_ref().filter(|_| creates)
             && let Err(error) = gateway.ensure_published(&cell.namespace).await
@@ -230,7 +239,19 @@ impl Context {
                 Err(error) => return Err(error.into()),
             }
         }
+        // Held until the pods are made: nobody takes their policies away meanwhile.
+        let mut held = Vec::new();
+        for level in levels(&plan) {
+            match self.fences.ensure(cell, level).await {
+                Ok(fenced) => held.push(fenced),
+                Err(error) => failure = failure.or(Some(error.into())),
+            }
+        }
+        let is_fenced = failure.is_none();
         for action in &plan.actions {
+            if !is_fenced && matches!(action, Action::Create { .. }) {
+                continue;
+            }
             match (apply::apply(&self.guarded, cell, action, &self.outfit).await, action) {
                 (Ok(Applied::Refused { agent, message }), _) => {
                     tracing::warn!(
@@ -247,11 +268,11 @@ impl Context {
                 }
                 (Ok(Applied::Done), Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. }) => {}
                 // One agent's trouble must not keep the others from what is due to them.
-                (Err(error), _) => failure = failure.or(Some(error)),
+                (Err(error), _) => failure = failure.or(Some(error.into())),
             }
         }
-        if let Some(error) = failure {
-            return Err(error.into());
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         if let Some(status) = &plan.status {
             match report::patch(&self.guarded, cell, version, status).await {
@@ -304,9 +325,19 @@ impl Failure {
         match self {
             Self::Observe(_) => Category::Unavailable,
             Self::Write(error) => error.category(),
+            Self::Fence(error) => error.category(),
             Self::Panicked(_) => Category::Panicked,
         }
     }
+}
+
+/// The levels of the pods that a plan makes.
+fn levels(plan: &Plan) -> BTreeSet<Isolation> {
+    let level = |action: &Action| match action {
+        Action::Create { level, .. } => Some(*level),
+        Action::Account { .. } | Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. } => None,
+    };
+    plan.actions.iter().filter_map(level).collect()
 }
 
 fn is_settled(plan: &Plan) -> bool {

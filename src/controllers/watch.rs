@@ -132,7 +132,11 @@ pub async fn run(
             let cell = pod.cell().map(ObjectRef::new);
             cell.map(|cell| cell.within(&pod.namespace().unwrap_or_default()))
         })
-        .reconcile_all_on(futures::stream::select(context.leadership.gained(), context.enforcement.changes().boxed()))
+        .reconcile_all_on(futures::stream::select_all([
+            context.leadership.gained().boxed(),
+            context.enforcement.changes().boxed(),
+            context.fences.mended().boxed(),
+        ]))
         .graceful_shutdown_on(async move { shutdown.requested().await })
         .run(reconcile, again, Arc::clone(&context))
         .for_each(|result| {
@@ -154,10 +158,15 @@ pub async fn run(
             scans.scan();
         }
     };
+    let fenced = async {
+        let Context { fences, leadership, reader, stores, synced, .. } = &*context;
+        fences.run(leadership, reader, stores, || synced.load(Ordering::Acquire)).await;
+    };
     tokio::select! {
         _ = futures::future::join(controller, ready) => {}
         () = scanned => {}
         () = look_at_rules(rules_client, Arc::clone(&context)) => {}
+        () = fenced => {}
     }
 }
 
@@ -245,7 +254,9 @@ fn again(object: Arc<DeserializeGuard<MissionCell>>, failure: &Failure, context:
     let (namespace, cell) = (meta.namespace.as_deref(), meta.name.as_deref());
     match failure {
         Failure::Panicked(_) => tracing::error!(namespace, cell, error = %failure, "reconcile failed: this is a bug"),
-        Failure::Observe(_) | Failure::Write(_) => tracing::warn!(namespace, cell, error = %failure, "reconcile failed"),
+        Failure::Observe(_) | Failure::Write(_) | Failure::Fence(_) => {
+            tracing::warn!(namespace, cell, error = %failure, "reconcile failed");
+        }
     }
     Requeue::requeue(context.memory.failed(meta.uid.as_deref().unwrap_or_default()))
 }

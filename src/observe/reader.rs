@@ -46,6 +46,8 @@ pub struct Known {
     pub unenforced: Option<String>,
     /// What keeps the mission's sidecars from being admitted.
     pub obstacle: Option<Obstacle>,
+    /// Why the mission's NetworkPolicies are not in place.
+    pub unfenced: Option<String>,
 }
 
 /// What Pod Security enforces in a namespace (KEP-2579).
@@ -206,9 +208,9 @@ impl Reader {
             status: cell.status.clone().unwrap_or_default(),
         };
         let nodes = self.nodes(&pods);
-        let Known { refusals, pulses, obstacle, unenforced } = known;
+        let Known { refusals, pulses, obstacle, unenforced, unfenced } = known;
         let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
-        let (account, claim, ground) = (None, None, self.ground(&cell));
+        let (account, claim, ground) = (None, None, Ground { unfenced, ..self.ground(&cell) });
         Snapshot {
             cell,
             policy,

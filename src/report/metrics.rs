@@ -119,6 +119,8 @@ labels! {
         EndpointSlice = "EndpointSlice",
         /// Where a mission's namespace finds the gateway.
         ConfigMap = "ConfigMap",
+        /// What closes agents' network.
+        NetworkPolicy = "NetworkPolicy",
     }
 }
 

@@ -37,6 +37,11 @@ async fn a_settled_mission_costs_no_writes() {
     assert_eq!(quiet.total.count, 0, "{:#?}", quiet.writes);
     let all = writes::since(start, &stage.namespace);
     assert_eq!((all.total.noops, all.total.conflicts, all.total.refused), (0, 0, 0), "{:#?}", all.writes);
+    let policies: Vec<_> = all.writes.iter().filter(|(what, _)| what.ends_with(" networkpolicies")).collect();
+    assert!(
+        matches!(policies[..], [(what, tally)] if what == "create networkpolicies" && tally.count == 1),
+        "one for all missions of a level: {policies:#?}"
+    );
     let simple = all.cells.iter().find(|cell| cell.cell == CELL).unwrap();
     assert!(simple.total.count <= 5, "three creates and two patches: {:#?}", simple.writes);
 }

@@ -28,11 +28,14 @@ pub enum Fault {
 pub struct State {
     pub cell: Value,
     pub pods: BTreeMap<String, Value>,
+    pub policies: BTreeMap<String, Value>,
     pub events: Vec<String>,
     /// Verb and object of each write that arrived, Events left out.
     pub writes: Vec<String>,
     /// The write of this number, from 0, meets the fault.
     pub fault: Option<(usize, Fault)>,
+    /// Writes of NetworkPolicies are refused.
+    pub refuse_policies: bool,
     /// Creations of this agent's pods are refused.
     pub refuse: Option<String>,
     pub dead: bool,
@@ -125,6 +128,11 @@ impl State {
         if path.ends_with("/missioncells/cell") {
             return self.cell.clone();
         }
+        if path.ends_with("/networkpolicies") {
+            let items: Vec<_> = self.policies.values().cloned().collect();
+            let kind = "NetworkPolicyList";
+            return json!({ "kind": kind, "apiVersion": "networking.k8s.io/v1", "metadata": {}, "items": items });
+        }
         assert!(path.ends_with("/pods"), "GET {path}");
         let items: Vec<_> = self.pods.values().cloned().collect();
         json!({ "kind": "PodList", "apiVersion": "v1", "metadata": { "resourceVersion": "1" }, "items": items })
@@ -132,6 +140,9 @@ impl State {
 
     fn write(&mut self, method: &Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        if path.contains("/networkpolicies") {
+            return self.write_policy(method, &name, body);
+        }
         match *method {
             Method::PATCH => {
                 self.writes.push("status".into());
@@ -174,6 +185,37 @@ impl State {
             }
             _ => panic!("{method} {path}"),
         }
+    }
+
+    fn write_policy(&mut self, method: &Method, name: &str, body: &Value) -> (StatusCode, Value) {
+        let name = if *method == Method::POST { body["metadata"]["name"].as_str().unwrap() } else { name }.to_owned();
+        let verb = [(Method::POST, "create"), (Method::PUT, "replace"), (Method::DELETE, "delete")];
+        let verb = verb.iter().find(|(known, _)| known == method).map(|(_, verb)| *verb).unwrap();
+        self.writes.push(format!("{verb} policy {name}"));
+        if self.refuse_policies {
+            return failure(StatusCode::FORBIDDEN, "Forbidden", "not for you");
+        }
+        let stored = self.policies.get(&name).cloned();
+        self.version += 1;
+        match stored {
+            None if verb != "create" => return failure(StatusCode::NOT_FOUND, "NotFound", "not found"),
+            Some(_) if verb == "create" => return failure(StatusCode::CONFLICT, "AlreadyExists", "already exists"),
+            Some(stored) if verb == "delete" => {
+                let is_it = ["uid", "resourceVersion"].iter().all(|key| stored["metadata"][key] == body["preconditions"][key]);
+                if is_it {
+                    self.policies.remove(&name);
+                    return (StatusCode::OK, stored);
+                }
+                return failure(StatusCode::CONFLICT, "Conflict", "the precondition does not match");
+            }
+            Some(_) | None => {}
+        }
+        let mut policy = body.clone();
+        let uid = json!(format!("policy-{}", self.version));
+        policy["metadata"]["uid"] = stored.map_or(uid, |stored| stored["metadata"]["uid"].clone());
+        policy["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.policies.insert(name, policy.clone());
+        (StatusCode::OK, policy)
     }
 
     /// The kubelet runs every pod that has not run.

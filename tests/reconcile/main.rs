@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod fake;
+mod fences;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -12,11 +13,11 @@ use std::time::Duration;
 use fake::{Fault, Server};
 use kube::core::DeserializeGuard;
 use kube::runtime::{reflector, watcher};
-use lazarus::api::{AgentState, MissionCell};
+use lazarus::api::{AgentState, Ceilings, MissionCell};
 use lazarus::apply::Outfit;
 use lazarus::apply::guard::Guarded;
 use lazarus::apply::permits::Permits;
-use lazarus::controllers::{Context, Enforcement, Heartbeats, Memory, reconcile};
+use lazarus::controllers::{Context, Enforcement, Fences, Heartbeats, Memory, reconcile};
 use lazarus::decide::{Expected, Terms};
 use lazarus::gateway::ledger::Ledger;
 use lazarus::observe::{Cell, Known, Reader, Stores};
@@ -62,6 +63,7 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         reader: Reader::new(client, stores.clone(), Config::default().defaults, Config::default().ceilings),
         stores,
         publisher: Publisher::new(guarded.clone(), "test"),
+        fences: Fences::new(guarded.clone(), Ceilings::default()),
         guarded,
         leadership,
         clock: Arc::new(clock.clone()),
@@ -102,15 +104,15 @@ fn start() -> (Server, ManualClock) {
 }
 
 #[tokio::test]
-async fn a_mission_starts_with_one_write_per_agent_and_two_of_the_status() {
+async fn a_mission_starts_with_one_write_per_agent_two_of_the_status_and_one_that_closes_the_network() {
     let (server, clock) = start();
     recover(&server, &clock).await;
     server.state.lock().unwrap().run_all();
     recover(&server, &clock).await;
     let writes = server.state.lock().unwrap().writes.clone();
-    assert_eq!(writes, ["create scout", "create relay", "create scribe", "status", "status"]);
+    assert_eq!(writes, ["create policy lazarus-level1", "create scout", "create relay", "create scribe", "status", "status"]);
     recover(&server, &clock).await;
-    assert_eq!(server.state.lock().unwrap().writes.len(), 5, "at rest nothing is written");
+    assert_eq!(server.state.lock().unwrap().writes.len(), 6, "at rest nothing is written");
     assert!(server.state.lock().unwrap().events.iter().any(|event| event == "MissionReady"));
 }
 
@@ -134,9 +136,9 @@ async fn nobody_of_a_deleted_mission_is_heard_though_nothing_else_happens() {
 
 #[tokio::test]
 async fn whichever_write_fails_every_agent_runs_once_and_every_death_counts_once() {
-    // A start, a death and a restart are nine writes; a fault at each of them, of each kind.
+    // A policy, a start, a death and a restart are ten writes; a fault at each of them, of each kind.
     for fault in FAULTS {
-        for number in 0..9 {
+        for number in 0..10 {
             let (server, clock) = start();
             server.state.lock().unwrap().fault = Some((number, fault));
             recover(&server, &clock).await;
@@ -170,7 +172,7 @@ async fn whichever_write_fails_every_agent_runs_once_and_every_death_counts_once
             assert_eq!(status.incidents.len(), 1, "{case}: {:#?}", status.incidents);
             assert_eq!(status.counts.unwrap().revived, 1, "{case}");
             let writes = server.state.lock().unwrap().writes.clone();
-            assert!(writes.len() <= 11, "{case}: {writes:?}");
+            assert!(writes.len() <= 12, "{case}: {writes:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
+use super::reach;
 use super::voice::{self, Mind};
 
 /// Time from one line of work to the next.
@@ -20,6 +21,8 @@ pub(super) struct Orders {
     pub work: Option<Duration>,
     /// Whether SIGTERM changes nothing.
     pub ignore_sigterm: bool,
+    /// Ports on which it takes connections from anywhere.
+    pub listen: Vec<u16>,
     /// Port on which it answers that it is well.
     pub http_port: Option<u16>,
     /// Port on which its sidecar hears that it is well.
@@ -52,6 +55,9 @@ pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
     let mind = Arc::new(Mind::default());
     if let Some(port) = orders.http_port {
         voice::answer(port, Arc::clone(&mind))?;
+    }
+    for port in &orders.listen {
+        reach::listen(*port)?;
     }
     if let Some(port) = orders.sidecar {
         voice::post(port, Arc::clone(&mind));

@@ -51,7 +51,7 @@ fn operator() -> ClusterRole {
     let rules = vec![
         rule(GROUP, ["missioncells"], ["get", "list", "watch"]),
         rule(GROUP, ["agentpolicies"], ["list", "watch"]),
-        rule(GROUP, ["revivalrequests"], ["get", "list", "watch", "create", "delete"]),
+        rule(GROUP, ["revivalrequests"], ["list", "watch", "create", "delete"]),
         rule(GROUP, ["missioncells/status", "revivalrequests/status"], ["patch"]),
         // Lets it make pods and requests whose owner reference blocks the owner's deletion.
         rule(GROUP, ["missioncells/finalizers"], ["update"]),
@@ -71,6 +71,8 @@ fn operator() -> ClusterRole {
         },
         // Tells a mission's namespace where the gateway is. Server-side apply names the object, so `create` has a name too.
         named(rule("", ["configmaps"], ["get", "create", "patch"]), [GATEWAY]),
+        // Closes the network around agents before there are any.
+        rule("networking.k8s.io", ["networkpolicies"], ["list", "create", "update", "delete"]),
         // Whether the rules are in force that say who may approve.
         named(
             rule(ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], ["get"]),

@@ -4,6 +4,7 @@ mod access;
 mod admission;
 mod crds;
 mod gateway;
+mod network;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -19,6 +21,7 @@ use serde::Serialize;
 
 pub use admission::{Rule, approval_rules};
 pub use crds::crds;
+pub(super) use workload::selected as operator_pods;
 
 use crate::api::names;
 
@@ -66,6 +69,8 @@ pub enum Object {
     Secret(Box<Secret>),
     /// Where agents' sidecars report.
     Service(Box<Service>),
+    /// What reaches the operator, and what it reaches.
+    NetworkPolicy(Box<NetworkPolicy>),
     /// Keeps one replica through drains.
     PodDisruptionBudget(Box<PodDisruptionBudget>),
     /// The operator.
@@ -81,6 +86,7 @@ pub fn manifest(options: &Options) -> Vec<Object> {
     objects.extend(admission::objects());
     objects.extend(access::objects());
     objects.extend(gateway::objects());
+    objects.push(Object::NetworkPolicy(Box::new(network::policy())));
     objects.extend(workload::objects(options));
     objects
 }

@@ -210,11 +210,11 @@ fn component(name: &str) -> ObjectMeta {
     metadata
 }
 
-/// Never to change: the selector of a Deployment is immutable.
-fn selected() -> BTreeMap<String, String> {
+/// The labels by which the operator's pods are known. Never to change: the selector of a Deployment is immutable.
+pub(in crate::render) fn selected() -> BTreeMap<String, String> {
     strings([("app.kubernetes.io/name", "lazarus-pit"), ("app.kubernetes.io/component", "operator")])
 }
 
-fn selector() -> LabelSelector {
+pub(super) fn selector() -> LabelSelector {
     LabelSelector { match_labels: Some(selected()), ..LabelSelector::default() }
 }

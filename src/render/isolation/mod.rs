@@ -1,6 +1,8 @@
-//! What the isolation levels make of a pod: each of these gives what a level demands, and nothing that a higher one forbids.
+//! What the isolation levels make of a pod and of its network: each of these gives what a level demands, and nothing that a
+//! higher one forbids.
 
 mod limits;
+pub mod network;
 mod security;
 pub mod workspace;
 
