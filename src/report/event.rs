@@ -152,6 +152,7 @@ fn is_hold(state: AgentState, reason: Reason) -> bool {
             | Reason::PreviousIncarnation
             | Reason::PodRefused
             | Reason::AwaitingReport
+            | Reason::NetworkNotEnforced
     );
     let unknown = matches!(
         reason,
