@@ -43,6 +43,28 @@ pub struct Beat {
     /// sidecar, which may have been started later than the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_seconds: Option<u32>,
+    /// What the sidecar last found out about its pod's network; absent: it has not looked.
+    #[serde(default, skip_serializing_if = "Network::is_unknown")]
+    pub network: Network,
+}
+
+/// Whether a pod's network is closed as its level asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// The sidecar has not said, to this replica.
+    #[default]
+    Unknown,
+    /// It does not reach the port that no agent may reach, and reaches the gateway.
+    Closed,
+    /// It reaches the port that no agent may reach.
+    Open,
+}
+
+impl Network {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 /// What the sidecar sees of the agent.
@@ -74,6 +96,9 @@ pub struct Reply {
 pub struct Ask {
     /// Version of the protocol.
     pub protocol: u8,
+    /// What the sidecar has just found out about its pod's network; absent: it has not looked.
+    #[serde(default, skip_serializing_if = "Network::is_unknown")]
+    pub network: Network,
 }
 
 /// The answer to a question for admission.
@@ -109,6 +134,12 @@ pub enum Invalid {
 }
 
 impl Ask {
+    /// A question of this version.
+    #[must_use]
+    pub fn of(network: Network) -> Self {
+        Self { protocol: PROTOCOL, network }
+    }
+
     /// Reads a question.
     ///
     /// # Errors
@@ -136,6 +167,7 @@ impl Beat {
             task: None,
             provider: None,
             busy_seconds: None,
+            network: Network::Unknown,
         }
     }
 
@@ -180,7 +212,24 @@ mod tests {
         assert_eq!((beat.agent, beat.silent_seconds, beat.cycle), (Seen::Silent, 312, Some(7)));
         assert_eq!((beat.busy_seconds, beat.ever_healthy), (Some(60), true));
         let least = Beat::read(br#"{"protocol":1,"agent":"Unobserved"}"#).unwrap();
-        assert_eq!((least.silent_seconds, least.task), (0, None));
+        assert_eq!((least.silent_seconds, least.task, least.network), (0, None, Network::Unknown));
+        assert_eq!(Ask::read(br#"{"protocol":1,"later":true}"#).unwrap().network, Network::Unknown);
+    }
+
+    #[test]
+    fn what_is_not_known_of_the_network_is_not_said() {
+        let text = |network| {
+            let beat = Beat { network, ..Beat::of(Seen::Unobserved) };
+            [serde_json::to_string(&Ask::of(network)).unwrap(), serde_json::to_string(&beat).unwrap()]
+        };
+        assert_eq!(text(Network::Unknown), [r#"{"protocol":1}"#, r#"{"protocol":1,"agent":"Unobserved"}"#]);
+        for (network, word) in [(Network::Closed, "Closed"), (Network::Open, "Open")] {
+            let [ask, beat] = text(network);
+            assert_eq!(ask, format!(r#"{{"protocol":1,"network":"{word}"}}"#));
+            assert_eq!(Ask::read(ask.as_bytes()).unwrap().network, network);
+            assert_eq!(Beat::read(beat.as_bytes()).unwrap().network, network);
+        }
+        assert_eq!(Ask::read(br#"{"protocol":1,"network":"Ajar"}"#), Err(Invalid::Malformed));
     }
 
     #[test]

@@ -113,6 +113,7 @@ words! {
         NetworkNotEnforced = "The cluster does not enforce NetworkPolicies for the agent's pod, or one of the namespace opens what its level closes: it is not started.",
         AwaitingReport = "The agent runs elsewhere and has not reported as this incarnation yet: give it its token with `kubectl lazarus token`.",
         AwaitingAdmission = "The agent's sidecar waits for the gateway to admit the agent; it starts then.",
+        NetworkNotEnforced = "The cluster does not enforce NetworkPolicies for the agent's pod, or one of the namespace opens what its level closes: it is not started.",
         NodeUncertain = "The agent's node is not well: whether the agent runs is not known, so nothing is done.",
         StormHold = "Many agents are in trouble at once: none is restarted until it calms down.",
         InFlight = "Another dead agent of the mission is on its way back; this one is next.",

@@ -10,13 +10,17 @@ use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 
 use super::guard::{Guarded, WriteError};
 use crate::api::names::{
-    GATEWAY, GATEWAY_ADDRESS_KEY, GATEWAY_AUTHORITY, GATEWAY_BUNDLE_KEY, GATEWAY_PORT, GATEWAY_TARGET_PORT, OPERATOR,
+    CANARY_TARGET_PORT, GATEWAY, GATEWAY_ADDRESS_KEY, GATEWAY_AUTHORITY, GATEWAY_BUNDLE_KEY, GATEWAY_PORT, GATEWAY_TARGET_PORT,
+    OPERATOR,
 };
 use crate::gateway::authority::{self, Authority, Data};
 use crate::report::metrics::{Kind, Verb};
 
 /// Name of the gateway's port in its Service and EndpointSlices.
 pub const PORT_NAME: &str = "gateway";
+
+/// Name of the port there that no agent may reach.
+pub const CANARY_PORT_NAME: &str = "canary";
 
 /// Names of its EndpointSlices: one for each family of addresses, as a slice can't change its own.
 pub const SLICES: [&str; 2] = [GATEWAY, "lazarus-gateway-v6"];
@@ -177,13 +181,12 @@ fn slice(namespace: &str, address: IpAddr) -> EndpointSlice {
             conditions: Some(EndpointConditions { ready: Some(true), ..EndpointConditions::default() }),
             ..Endpoint::default()
         }]),
-        ports: Some(vec![EndpointPort {
-            name: Some(PORT_NAME.into()),
-            port: Some(GATEWAY_TARGET_PORT.into()),
-            protocol: Some("TCP".into()),
-            ..EndpointPort::default()
-        }]),
+        ports: Some(vec![port(PORT_NAME, GATEWAY_TARGET_PORT), port(CANARY_PORT_NAME, CANARY_TARGET_PORT)]),
     }
+}
+
+fn port(name: &str, number: u16) -> EndpointPort {
+    EndpointPort { name: Some(name.into()), port: Some(number.into()), protocol: Some("TCP".into()), ..EndpointPort::default() }
 }
 
 fn leads_there(found: &EndpointSlice, wanted: &EndpointSlice) -> bool {

@@ -30,6 +30,8 @@ pub enum Applied {
 pub struct Outfit {
     /// Image of the sidecars.
     pub pulse_image: String,
+    /// Seconds from one look of a sidecar at its network to the next.
+    pub network_check_seconds: u32,
     /// The way to the models, if the cluster has one.
     pub proxy: Option<EgressProxy>,
 }
@@ -41,8 +43,9 @@ pub struct Outfit {
 pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, outfit: &Outfit) -> Result<Applied, WriteError> {
     match action {
         Action::Create { agent, attempt, level } => {
-            let Outfit { pulse_image, proxy } = outfit;
-            let frame = Frame { level: *level, pulse_image, proxy: proxy.as_ref() };
+            let Outfit { pulse_image, network_check_seconds, proxy } = outfit;
+            let network_check_seconds = *network_check_seconds;
+            let frame = Frame { level: *level, pulse_image, network_check_seconds, proxy: proxy.as_ref() };
             create(guarded, cell, agent, *attempt, frame).await
         }
         Action::Claim { agent } => make_claim(guarded, cell, agent).await,

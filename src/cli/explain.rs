@@ -178,6 +178,9 @@ fn decides(
         Some(Reason::PolicyMissing | Reason::PolicyInvalid) => {
             ("whoever writes the AgentPolicy that the mission names".into(), None)
         }
+        Some(Reason::NetworkNotEnforced) => {
+            ("whoever runs the cluster's network, or wrote the NetworkPolicies of the namespace".into(), None)
+        }
         Some(Reason::ImagePull | Reason::ConfigError) => ("the kubelet, which tries again by itself".into(), None),
         Some(Reason::Unschedulable) => ("the scheduler, as soon as a node has room".into(), None),
         Some(Reason::Stale) => ("the operator, by itself, if it stays silent".into(), None),

@@ -57,6 +57,10 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS:PORT")]
     gateway_address: Option<SocketAddr>,
 
+    /// Where nothing is served, for sidecars to see that they don't reach it [default: port 8444 as above]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    canary_address: Option<SocketAddr>,
+
     /// Where other pods reach this replica [default: $POD_IP]
     #[arg(long, value_name = "ADDRESS")]
     advertise_address: Option<IpAddr>,
@@ -95,7 +99,10 @@ impl Arguments {
         let listener = TcpListener::bind(self.health_address)
             .await
             .map_err(|error| format!("cannot listen on {} for probes (--health-address): {error}", self.health_address))?;
-        let gateway_listener = listen(self.gateway_address).await?;
+        let gateway_listener =
+            listen(self.gateway_address, names::GATEWAY_TARGET_PORT, "agents' reports (--gateway-address)").await?;
+        let canary =
+            listen(self.canary_address, names::CANARY_TARGET_PORT, "those who should not come (--canary-address)").await?;
 
         let client = Client::try_from(kube_config.clone())?;
         let (leadership, election) = if self.leader_elect {
@@ -132,7 +139,11 @@ impl Arguments {
             clock,
             heartbeats,
             gateway: Some(gateway.clone()),
-            outfit: Outfit { pulse_image, proxy: config.ceilings.egress_proxy },
+            outfit: Outfit {
+                pulse_image,
+                network_check_seconds: config.network_check_seconds,
+                proxy: config.ceilings.egress_proxy,
+            },
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             enforcement: Enforcement::unknown(),
@@ -142,7 +153,7 @@ impl Arguments {
         let election = election.map(Arc::new);
         let run = controllers::run(client, writers, woken, Arc::clone(&context), config.concurrency, shutdown.clone());
         let controller = tokio::spawn(run);
-        let reports = Box::pin(gateway.run(gateway_listener, move || namespaces(&in_use), shutdown.clone()));
+        let reports = Box::pin(gateway.run(gateway_listener, canary, move || namespaces(&in_use), shutdown.clone()));
         let reports = tokio::spawn(async {
             if let Err(error) = reports.await {
                 tracing::error!(%error, "the gateway can't speak TLS");
@@ -194,8 +205,7 @@ fn advertised(flag: Option<IpAddr>, pod: Option<&str>) -> Result<IpAddr, Error> 
     Ok(address)
 }
 
-async fn listen(flag: Option<SocketAddr>) -> Result<TcpListener, Error> {
-    let port = names::GATEWAY_TARGET_PORT;
+async fn listen(flag: Option<SocketAddr>, port: u16, what_for: &str) -> Result<TcpListener, Error> {
     let address = flag.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, port).into());
     let bound = match (TcpListener::bind(address).await, flag) {
         // A kernel without IPv6 has no such address.
@@ -204,7 +214,7 @@ async fn listen(flag: Option<SocketAddr>) -> Result<TcpListener, Error> {
         }
         (bound, _) => bound,
     };
-    bound.map_err(|error| format!("cannot listen on {address} for agents' reports (--gateway-address): {error}").into())
+    bound.map_err(|error| format!("cannot listen on {address} for {what_for}: {error}").into())
 }
 
 /// The namespaces that have missions.

@@ -10,6 +10,7 @@ use http::uri::PathAndQuery;
 use super::Error;
 use crate::api::names;
 use crate::pulse::look::Endpoint;
+use crate::pulse::network::Check;
 use crate::pulse::{self, Settings, Watched, gate};
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::telemetry::{self, Log};
@@ -58,6 +59,19 @@ pub struct Arguments {
     /// Time from one report to the next until the gateway says otherwise, 1 to 300 seconds
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=300))]
     interval_seconds: u32,
+
+    /// Before the agent starts and from then on, see whether the pod's network is closed: whether it reaches the gateway and
+    /// not the port beside it that no agent may reach
+    #[arg(long)]
+    check_network: bool,
+
+    /// Time from one look at the network to the next while the agent runs, 1 to 3600 seconds
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    check_network_seconds: u32,
+
+    /// The port of the gateway's address that no agent may reach
+    #[arg(long, value_name = "PORT", default_value_t = names::CANARY_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    canary_port: u16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -96,6 +110,7 @@ impl Arguments {
 
     fn settings(self) -> Settings {
         let timeout = Duration::from_secs(self.http_timeout_seconds.into());
+        let every = Duration::from_secs(self.check_network_seconds.into());
         Settings {
             folder: self.folder,
             socket: self.socket,
@@ -107,6 +122,7 @@ impl Arguments {
                 (Source::Process | Source::Http, _) => Watched::Process,
             },
             interval_seconds: self.interval_seconds,
+            network: self.check_network.then_some(Check { port: self.canary_port, every }),
             // The standard library takes its hasher's keys from the kernel's randomness.
             seed: RandomState::new().hash_one(()),
         }

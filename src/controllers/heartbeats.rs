@@ -10,7 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::MissionCell;
 use crate::decide::{Expected, Judgement, Terms, judge};
 use crate::gateway::ledger::{Ledger, Uid};
-use crate::observe::{Cell, Pulse};
+use crate::observe::{Cell, Network, Pulse};
 use crate::runtime::clock::Clock;
 
 /// A mission, as the controller names it.
@@ -35,6 +35,7 @@ struct Agent {
     elsewhere: bool,
     /// What the mission was last woken for.
     judged: Judgement,
+    network: Network,
 }
 
 impl Heartbeats {
@@ -52,13 +53,15 @@ impl Heartbeats {
         let mut ledger = self.ledger();
         let old = missions.remove(&cell.uid).map(|mission| mission.agents).unwrap_or_default();
         let mut agents = Vec::with_capacity(expected.len());
-        for Expected { uid, terms, running, holds, elsewhere } in expected {
+        for Expected { uid, terms, running, holds, elsewhere, closed } in expected {
             // A pod whose UID is not one can't have a token that says so.
             let Some(uid) = Uid::read(uid) else { continue };
             ledger.enter(uid, u32::try_from(terms.heartbeat.interval_seconds).unwrap_or(15), *running, now);
+            ledger.confine(uid, *closed);
             ledger.hold(uid, holds);
-            let judged = old.iter().find(|agent| agent.uid == uid).map_or(Judgement::Unknown, |agent| agent.judged);
-            agents.push(Agent { uid, terms: *terms, elsewhere: *elsewhere, judged });
+            let known = old.iter().find(|agent| agent.uid == uid).map(|agent| (agent.judged, agent.network));
+            let (judged, network) = known.unwrap_or((Judgement::Unknown, Network::Unknown));
+            agents.push(Agent { uid, terms: *terms, elsewhere: *elsewhere, judged, network });
         }
         for gone in old.iter().filter(|agent| !agents.iter().any(|kept| kept.uid == agent.uid)) {
             ledger.leave(gone.uid);
@@ -117,8 +120,9 @@ impl Heartbeats {
             for agent in &mut mission.agents {
                 let pulse = self.ledger().pulse(agent.uid, now);
                 let judged = pulse.map_or(Judgement::Unknown, |pulse| judge(&pulse, &agent.terms));
-                news |= judged != agent.judged;
-                agent.judged = judged;
+                let network = pulse.map_or(Network::Unknown, |pulse| pulse.network);
+                news |= (judged, network) != (agent.judged, agent.network);
+                (agent.judged, agent.network) = (judged, network);
             }
             if news {
                 woken.push(mission.reference.clone());
@@ -140,6 +144,13 @@ impl Heartbeats {
         agents.filter(|agent| agent.judged.is_trouble()).map(|agent| agent.uid.to_string()).collect()
     }
 
+    /// How many incarnations reached, at the last scan, what no agent may reach.
+    #[must_use]
+    pub fn open_networks(&self) -> usize {
+        let missions = self.missions();
+        missions.values().flat_map(|mission| &mission.agents).filter(|agent| agent.network == Network::Open).count()
+    }
+
     // Every change leaves the maps whole, so a poisoned lock is still right.
     fn missions(&self) -> MutexGuard<'_, HashMap<String, Mission>> {
         self.missions.lock().unwrap_or_else(PoisonError::into_inner)
@@ -147,5 +158,49 @@ impl Heartbeats {
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::api::beat::{Beat, Seen};
+    use crate::runtime::clock::ManualClock;
+
+    #[test]
+    fn a_mission_is_looked_at_when_a_network_opens_and_when_it_closes() {
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
+        let (heartbeats, mut woken) = Heartbeats::new(Arc::clone(&ledger), Arc::new(clock.clone()));
+        let spec = serde_json::from_value(serde_json::json!({"mission": "m", "agents": []})).unwrap();
+        let cell = Cell {
+            name: "cell".into(),
+            namespace: "missions".into(),
+            uid: "cell-uid".into(),
+            generation: 1,
+            deleting: false,
+            spec,
+            status: crate::api::MissionCellStatus::default(),
+        };
+        let uid = "00000000-0000-0000-0000-000000000001".to_owned();
+        let terms = Terms::default();
+        heartbeats.expect(&cell, &[Expected { uid, terms, running: true, holds: Vec::new(), elsewhere: false, closed: true }]);
+        heartbeats.open();
+        let said = [(Network::Closed, 0), (Network::Open, 1), (Network::Open, 1), (Network::Closed, 0)];
+        let news = said.map(|(network, open)| {
+            let beat = Beat { network, ..Beat::of(Seen::Unobserved) };
+            ledger
+                .lock()
+                .unwrap()
+                .note(Uid::read("00000000-0000-0000-0000-000000000001").unwrap(), &beat, clock.monotonic())
+                .unwrap();
+            heartbeats.scan();
+            assert_eq!(heartbeats.open_networks(), open);
+            woken.try_recv().is_ok()
+        });
+        assert_eq!(news, [true, true, false, true]);
     }
 }

@@ -142,6 +142,7 @@ impl Context {
         // The end of a mission makes no reconcile.
         self.metrics.set_quarantined(self.forget());
         self.heartbeats.scan();
+        self.metrics.set_open_networks(self.heartbeats.open_networks());
     }
 
     async fn steps(&self, cell: &MissionCell) -> Result<Requeue, Failure> {

@@ -4,7 +4,7 @@
 
 use super::policy;
 use crate::api::beat::Seen;
-use crate::api::{AgentSpec, EffectiveHeartbeat, EffectivePolicy};
+use crate::api::{AgentSpec, EffectiveHeartbeat, EffectivePolicy, Isolation};
 use crate::observe::{Container, Pod, Pulse, Snapshot};
 
 /// What the reports about an agent say.
@@ -119,6 +119,8 @@ pub struct Expected {
     pub holds: Vec<String>,
     /// Whether it runs elsewhere, so that no sidecar and no kubelet speaks for it.
     pub elsewhere: bool,
+    /// Whether its network is to be closed before its agent may start.
+    pub closed: bool,
 }
 
 /// How long a death in the mission's neighbourhood counts, in seconds.
@@ -141,7 +143,9 @@ pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
         let ended = status.last_end.as_ref().is_some_and(|end| Some(&end.pod_uid) == status.pod_uid.as_ref());
         if let Some(uid) = status.pod_uid.clone().filter(|_| status.is_elsewhere()) {
             let terms = Terms { heartbeat: policy::heartbeat(&policy, spec), sidecar_restarted: false };
-            return (!ended).then(|| Expected { uid, terms, running: true, holds: status.holds.clone(), elsewhere: true });
+            let holds = status.holds.clone();
+            let expected = Expected { uid, terms, running: true, holds, elsewhere: true, closed: false };
+            return Some(expected).filter(|_| !ended);
         }
         let pod = snapshot.pods.iter().find(|pod| Some(&pod.uid) == status.pod_uid.as_ref())?;
         let may_run = !ended && pod.may_run() && pod.deletion_requested.is_none() && pod.owner.as_deref() == Some(&cell.uid);
@@ -152,6 +156,8 @@ pub fn expected(snapshot: &Snapshot) -> Vec<Expected> {
             running,
             holds: status.holds.clone(),
             elsewhere: false,
+            // Pods of an operator that knew no levels have none: nothing closes their network.
+            closed: pod.level >= Some(Isolation::Level1),
         })
     };
     cell.spec.agents.iter().filter_map(one).collect()

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use super::authority::{Authority, Data, Leaf};
-use super::canary;
 use super::identity::Identity;
 use super::keys::Keyring;
 use super::ledger::Ledger;
 use super::server::{self, Answers, Limits};
+use super::{canary, canary_port};
 use crate::api::names;
 use crate::apply::gateway::{self as objects, Error};
 use crate::apply::guard::Guarded;
@@ -121,16 +122,22 @@ impl Gateway {
         if !self.shared.keyring.is_ready() {
             return Some(Obstacle::NoKeys);
         }
-        self.shared.state().untold.contains(namespace).then_some(Obstacle::Untold)
+        if self.shared.state().untold.contains(namespace) {
+            return Some(Obstacle::Untold);
+        }
+        // Every update leaves the ledger whole, so a poisoned lock is still right.
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.is_blind(self.shared.parts.clock.monotonic()).then_some(Obstacle::Blind)
     }
 
-    /// Serves until the shutdown, and as leader keeps Service, authority and the ConfigMaps of `namespaces` right.
+    /// Serves until the shutdown, `forbidden` being the port that no agent may reach, and as leader keeps Service, authority and the ConfigMaps of `namespaces` right.
     ///
     /// # Errors
     /// TLS can't be set up at all.
     pub async fn run(
         self,
         listener: TcpListener,
+        forbidden: TcpListener,
         namespaces: impl Fn() -> BTreeSet<String> + Send,
         shutdown: Shutdown,
     ) -> Result<(), rustls::Error> {
@@ -146,6 +153,9 @@ impl Gateway {
             Arc::clone(clock),
             Arc::clone(metrics),
         ));
+        // A task of its own: a flood of connections there takes no turn from the others.
+        let mut apart = JoinSet::new();
+        apart.spawn(canary_port::serve(forbidden));
         futures::join!(
             server::serve(listener, config, answers, Limits::default(), shutdown.clone()),
             shared.keyring.keep(guarded.reader(), &shutdown),

@@ -11,9 +11,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
 use std::time::Instant;
 
-use crate::api::beat::{Beat, Seen};
+use crate::api::beat::{Beat, Network, Seen};
 use crate::api::external;
-use crate::observe::{Asked, Network, Pulse};
+use crate::observe::{Asked, Pulse};
 pub use witness::CANARY_INTERVAL;
 use witness::Run;
 
@@ -93,9 +93,25 @@ struct Entry {
     reported: bool,
     heard: bool,
     ever_healthy: bool,
+    /// What its sidecar says of its network; `None`: it need not be closed, so nobody asks.
+    network: Option<Network>,
 }
 
 impl Entry {
+    /// Whether its agent may start. One that runs already does so whatever its sidecar, started again, finds; and where the
+    /// operator is blind, nothing that sidecars find shows that a network is closed.
+    fn may_start(&self, blind: bool) -> bool {
+        match self.network {
+            None => true,
+            Some(Network::Closed) if !blind => true,
+            Some(Network::Unknown | Network::Closed | Network::Open) => self.running.is_some(),
+        }
+    }
+
+    fn says(&mut self, network: Network) {
+        self.network = self.network.map(|_| network);
+    }
+
     fn run(&self) -> Option<Run> {
         self.reported.then_some(Run { began: self.began, last: self.last, interval: self.told })
     }
@@ -121,6 +137,8 @@ pub struct Ledger {
     holds: HashMap<Uid, Vec<String>>,
     /// The reports of a replica that does not lead.
     canary: Option<Run>,
+    /// When one of them last said that it does not reach the port that no agent may reach.
+    blind: Option<u32>,
     open: bool,
 }
 
@@ -128,7 +146,8 @@ impl Ledger {
     /// An empty ledger, whose times count from `origin`. It is closed.
     #[must_use]
     pub fn new(origin: Instant) -> Self {
-        Self { origin, hasher: RandomState::new(), entries: HashMap::new(), holds: HashMap::new(), canary: None, open: false }
+        let (hasher, entries, holds) = (RandomState::new(), HashMap::new(), HashMap::new());
+        Self { origin, hasher, entries, holds, canary: None, blind: None, open: false }
     }
 
     /// Enters a committed incarnation that reports every `interval` seconds; one that is there keeps what is known of it.
@@ -152,9 +171,17 @@ impl Ledger {
             reported: false,
             heard: false,
             ever_healthy: false,
+            network: None,
         });
         entry.interval = interval;
         entry.running = running.then(|| entry.running.unwrap_or(now));
+    }
+
+    /// Whether the incarnation's network is to be closed before its agent may start.
+    pub fn confine(&mut self, uid: Uid, closed: bool) {
+        if let Some(entry) = self.entries.get_mut(&uid) {
+            entry.network = closed.then(|| entry.network.unwrap_or_default());
+        }
     }
 
     /// Forgets an incarnation: whatever it still reports is refused.
@@ -169,7 +196,7 @@ impl Ledger {
     /// Forgets everything and closes, as a replica that no longer leads has to.
     pub fn clear(&mut self) {
         (self.entries, self.holds, self.open) = (HashMap::new(), HashMap::new(), false);
-        self.canary = None;
+        (self.canary, self.blind) = (None, None);
     }
 
     /// The agent has the parts of these others.
@@ -210,16 +237,17 @@ impl Ledger {
         self.open && self.entries.contains_key(&uid)
     }
 
-    /// Takes note of a question for admission, and says whether the agent may start.
+    /// Takes note of a question for admission, which says what the sidecar found out about its network, and says whether the
+    /// agent may start.
     ///
     /// # Errors
     /// The incarnation asks too often.
-    pub fn ask(&mut self, uid: Uid, now: Instant) -> Result<bool, Refused> {
-        let (open, now) = (self.open, self.seconds(now));
-        match self.entries.get_mut(&uid).filter(|_| open) {
-            Some(entry) => entry.spend(now).map(|()| true),
-            None => Ok(false),
-        }
+    pub fn ask(&mut self, uid: Uid, network: Network, now: Instant) -> Result<bool, Refused> {
+        let (open, blind, now) = (self.open, self.is_blind(now), self.seconds(now));
+        let Some(entry) = self.entries.get_mut(&uid).filter(|_| open) else { return Ok(false) };
+        entry.spend(now)?;
+        entry.says(network);
+        Ok(entry.may_start(blind))
     }
 
     /// Takes note that a request of this incarnation was refused; of one that is not entered nothing is noted.
@@ -259,6 +287,7 @@ impl Ledger {
         entry.ever_healthy |= entry.heard;
         entry.silent = if beat.agent == Seen::Silent { beat.silent_seconds } else { 0 };
         entry.busy = beat.busy_seconds.or(remembered);
+        entry.says(beat.network);
         Ok(entry.interval)
     }
 
@@ -266,6 +295,10 @@ impl Ledger {
     #[must_use]
     pub fn pulse(&self, uid: Uid, now: Instant) -> Option<Pulse> {
         let entry = self.entries.get(&uid)?;
+        let network = match entry.network.unwrap_or_default() {
+            Network::Closed if self.is_blind(now) => Network::Unknown,
+            said @ (Network::Unknown | Network::Closed | Network::Open) => said,
+        };
         let now = self.seconds(now);
         let age = now.saturating_sub(entry.last);
         Some(Pulse {
@@ -281,7 +314,7 @@ impl Ledger {
             running: entry.running.map_or(0, |running| now.saturating_sub(running)),
             witnessed: 0,
             told: entry.told,
-            network: Network::Unknown,
+            network,
         })
     }
 

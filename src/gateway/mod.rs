@@ -2,6 +2,7 @@
 
 pub mod authority;
 mod canary;
+mod canary_port;
 pub mod identity;
 mod keep;
 pub mod keys;

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::beat::Seen;
 
+pub use crate::api::beat::Network;
+
 /// What the leader knows of an incarnation from its sidecar's reports. All times are spans by monotonic clocks, in whole
 /// seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,18 +43,6 @@ pub struct Pulse {
     pub network: Network,
 }
 
-/// Whether a pod's network is closed as its level asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Network {
-    /// The sidecar has not said, to this replica.
-    #[default]
-    Unknown,
-    /// It does not reach the port that no agent may reach, and reaches the gateway.
-    Closed,
-    /// It reaches the port that no agent may reach.
-    Open,
-}
-
 /// What came of an incarnation's requests, of those with a token that the cluster signed for its pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
@@ -80,4 +70,7 @@ pub enum Obstacle {
     NoKeys,
     /// The operator could not tell the mission's namespace where the gateway is.
     Untold,
+    /// Another replica does not reach the port that no agent may reach: that an agent doesn't, says nothing then. It keeps
+    /// only those that are to have a closed network.
+    Blind,
 }

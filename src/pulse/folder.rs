@@ -26,6 +26,19 @@ pub struct Place {
     pub bundle: Vec<u8>,
 }
 
+impl Place {
+    /// Another port of the gateway, as it is connected to.
+    #[must_use]
+    pub fn port(&self, port: u16) -> String {
+        match (self.address.parse::<SocketAddr>(), self.address.parse::<Authority>()) {
+            (Ok(address), _) => SocketAddr::new(address.ip(), port).to_string(),
+            (Err(_), Ok(authority)) => format!("{}:{port}", authority.host()),
+            // The files were not read by `read` then: connecting fails, and says so.
+            (Err(_), Err(_)) => self.address.clone(),
+        }
+    }
+}
+
 /// Why there is nothing to connect to or with.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -105,8 +118,10 @@ mod tests {
         put("token", b"a.b-c_d\n");
         let (place, authorization) = read(&folder).unwrap();
         assert_eq!(place, Place { address: "[fd00::1]:443".into(), bundle: b"anything".to_vec() });
+        assert_eq!(place.port(444), "[fd00::1]:444");
         put("address", b"gateway.example:8443");
-        assert_eq!(read(&folder).unwrap().0.address, "gateway.example:8443");
+        let (named, _) = read(&folder).unwrap();
+        assert_eq!((named.port(444).as_str(), named.address.as_str()), ("gateway.example:444", "gateway.example:8443"));
         assert_eq!(authorization, "Bearer a.b-c_d");
         assert!(!format!("{authorization:?}").contains("a.b"), "never in a log");
         std::fs::remove_dir_all(folder).unwrap();

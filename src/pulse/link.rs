@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use super::folder::{self, Place};
 use super::pace::Failure;
-use crate::api::beat::{Admission, Ask, Beat, PROTOCOL, Refusal, Reply, kept};
+use crate::api::beat::{Admission, Ask, Beat, Refusal, Reply, kept};
 use crate::api::names;
 
 /// For a whole request, with the connection that it may need.
@@ -116,12 +116,28 @@ impl Link {
         Self { way: Way::Known(place, authorization), open: None }
     }
 
+    /// Where the gateway is, as is known now.
+    ///
+    /// # Errors
+    /// The files do not say.
+    pub fn place(&self) -> Result<Place, Trouble> {
+        match &self.way {
+            Way::Folder(folder) => Ok(folder::read(folder)?.0),
+            Way::Known(place, _) => Ok(place.clone()),
+        }
+    }
+
+    /// The next request comes on a connection of its own.
+    pub fn begin_anew(&mut self) {
+        self.open = None;
+    }
+
     /// Asks whether the agent may start.
     ///
     /// # Errors
     /// There is no usable answer.
-    pub async fn ask(&mut self) -> Result<Admission, Trouble> {
-        self.send("/admission", &Ask { protocol: PROTOCOL }).await
+    pub async fn ask(&mut self, ask: &Ask) -> Result<Admission, Trouble> {
+        self.send("/admission", ask).await
     }
 
     /// Reports.

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod link;
 pub mod local;
 pub mod look;
+pub mod network;
 pub mod pace;
 pub mod post;
 mod report;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use link::Link;
 use look::Endpoint;
+use network::{Check, Watch};
 use pace::Pace;
 use sight::Source;
 use state::State;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub watched: Watched,
     /// Seconds from one report to the next, until the gateway says otherwise.
     pub interval_seconds: u32,
+    /// How the pod's network is looked at; `None`: it is not.
+    pub network: Option<Check>,
     /// Anything that differs between sidecars.
     pub seed: u64,
 }
@@ -64,7 +68,7 @@ pub struct Settings {
 /// # Errors
 /// The socket for the startup probe can't be made: the agent could never start.
 pub async fn run(settings: Settings) -> std::io::Result<()> {
-    let Settings { folder, socket, port, agent, watched, interval_seconds, seed } = settings;
+    let Settings { folder, socket, port, agent, watched, interval_seconds, network, seed } = settings;
     let probes = gate::listen(&socket)?;
     let pace = Pace::new(interval_seconds, seed);
     let source = match &watched {
@@ -87,7 +91,7 @@ pub async fn run(settings: Settings) -> std::io::Result<()> {
             ticked.tick();
         }
     });
-    doors.spawn(report::run(Link::new(folder), pace, state));
+    doors.spawn(report::run(Link::new(folder), pace, Watch::new(network), state));
     match doors.join_next().await {
         // None ever returns: one that panicked ends the program, and the kubelet starts it again.
         Some(Err(error)) => Err(std::io::Error::other(error)),

@@ -6,22 +6,31 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::link::{Link, Trouble};
+use super::network::Watch;
 use super::pace::{Failure, Pace};
 use super::state::State;
+use crate::api::beat::{Ask, Beat};
 
 /// Asks until the agent is admitted, and reports from then on; never returns.
 ///
 /// A sidecar that is started again beside a running agent does the same: its pod is committed, so it is admitted at once.
-pub async fn run(mut link: Link, mut pace: Pace, state: Arc<State>) {
+pub async fn run(mut link: Link, mut pace: Pace, mut network: Watch, state: Arc<State>) {
     let mut news = News::default();
     loop {
-        let wait = match link.ask().await {
-            Ok(answer) if answer.admitted => break,
+        let ask = Ask::of(network.look(&mut link, state.clock.monotonic()).await);
+        let wait = match link.ask(&ask).await {
             Ok(answer) => {
+                network.answered();
+                if answer.admitted {
+                    break;
+                }
                 news.not_yet();
                 pace.not_yet(answer.retry_seconds)
             }
-            Err(trouble) => failed(&mut pace, &mut news, &trouble, false),
+            Err(trouble) => {
+                network.unanswered();
+                failed(&mut pace, &mut news, &trouble, false)
+            }
         };
         sleep(wait).await;
     }
@@ -29,15 +38,20 @@ pub async fn run(mut link: Link, mut pace: Pace, state: Arc<State>) {
     tracing::info!("the agent is admitted");
     state.admit();
     loop {
-        let beat = state.report();
+        let network_now = network.look_if_due(&mut link, state.clock.monotonic()).await;
+        let beat = Beat { network: network_now, ..state.report() };
         let wait = match link.beat(&beat).await {
             Ok(reply) => {
+                network.answered();
                 news.well();
                 let wait = pace.taken(&reply);
                 state.taken(pace.interval(), reply.holds);
                 wait
             }
-            Err(trouble) => failed(&mut pace, &mut news, &trouble, true),
+            Err(trouble) => {
+                network.unanswered();
+                failed(&mut pace, &mut news, &trouble, true)
+            }
         };
         sleep(wait).await;
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::post::Post;
-use crate::api::beat::{Beat, PROTOCOL, Seen};
+use crate::api::beat::{Beat, Network, PROTOCOL, Seen};
 
 /// What shows that the agent is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,7 @@ impl Sight {
             task,
             provider,
             busy_seconds: busy,
+            network: Network::Unknown,
         }
     }
 }

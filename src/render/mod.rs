@@ -26,6 +26,8 @@ pub struct Frame<'a> {
     pub level: Isolation,
     /// Image of the sidecar.
     pub pulse_image: &'a str,
+    /// Seconds from one look of the sidecar at its network to the next.
+    pub network_check_seconds: u32,
     /// The way to the models, if the cluster has one.
     pub proxy: Option<&'a EgressProxy>,
 }

@@ -49,7 +49,7 @@ fn spec(cell: &Cell, agent: &AgentSpec, frame: Frame<'_>) -> PodSpec {
     let files = agent.config_files.as_deref().unwrap_or_default();
     let secrets = cell.spec.image_pull_secrets.as_ref();
     PodSpec {
-        init_containers: Some(vec![sidecar::container(agent, frame.pulse_image, level)]),
+        init_containers: Some(vec![sidecar::container(agent, frame)]),
         containers: vec![container(cell, agent, frame)],
         // Whether a dead agent comes back is decided here, not by the kubelet.
         restart_policy: Some("Never".into()),
@@ -77,7 +77,7 @@ fn spec(cell: &Cell, agent: &AgentSpec, frame: Frame<'_>) -> PodSpec {
 }
 
 fn container(cell: &Cell, agent: &AgentSpec, frame: Frame<'_>) -> Container {
-    let Frame { level, pulse_image: _, proxy } = frame;
+    let Frame { level, pulse_image: _, network_check_seconds: _, proxy } = frame;
     let files = agent.config_files.as_deref().unwrap_or_default();
     let port = names::PULSE_PORT.to_string();
     let own = [

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::Frame;
 use crate::api::{AgentSpec, Isolation, Source, names};
 
 /// How long a token lasts, in seconds; the kubelet renews it at four fifths.
@@ -21,14 +22,14 @@ const SOCKET_FOLDER: &str = "/run/lazarus";
 
 /// The container: a native sidecar, so it starts before the agent, and the agent starts when its startup probe passes
 /// (KEP-753). It alone has a token.
-pub(super) fn container(agent: &AgentSpec, image: &str, level: Isolation) -> Container {
+pub(super) fn container(agent: &AgentSpec, frame: Frame<'_>) -> Container {
     let probe = ["/lazarus", "pulse", "--wait-admitted"];
     Container {
         name: names::PULSE_CONTAINER.into(),
-        image: Some(image.into()),
+        image: Some(frame.pulse_image.into()),
         image_pull_policy: Some("IfNotPresent".into()),
         command: Some(vec!["/lazarus".into(), "pulse".into()]),
-        args: Some(arguments(agent)),
+        args: Some(arguments(agent, frame)),
         env: Some(vec![EnvVar { name: "LAZARUS_AGENT".into(), value: Some(agent.name.clone()), value_from: None }]),
         restart_policy: Some("Always".into()),
         startup_probe: Some(Probe {
@@ -46,7 +47,7 @@ pub(super) fn container(agent: &AgentSpec, image: &str, level: Isolation) -> Con
                 [("cpu", "200m"), ("memory", "32Mi")]
                     .into_iter()
                     // It writes nothing but a line of log when something changes.
-                    .chain((level >= Isolation::Level1).then_some(("ephemeral-storage", "64Mi")))
+                    .chain((frame.level >= Isolation::Level1).then_some(("ephemeral-storage", "64Mi")))
                     .map(quantity)
                     .collect(),
             ),
@@ -66,13 +67,16 @@ pub(super) fn container(agent: &AgentSpec, image: &str, level: Isolation) -> Con
     }
 }
 
-fn arguments(agent: &AgentSpec) -> Vec<String> {
+fn arguments(agent: &AgentSpec, frame: Frame<'_>) -> Vec<String> {
     let heartbeat = agent.heartbeat.clone().unwrap_or_default();
     let source = heartbeat.source.unwrap_or_default();
     let mut arguments = vec![format!("--source={}", source.as_str())];
     if let (Source::Http, Some(http)) = (source, heartbeat.http) {
         arguments.push(format!("--http-port={}", http.port));
         arguments.push(format!("--http-path={}", http.path.unwrap_or_else(|| "/health".into())));
+    }
+    if frame.level >= Isolation::Level1 {
+        arguments.extend(["--check-network".into(), format!("--check-network-seconds={}", frame.network_check_seconds)]);
     }
     arguments
 }

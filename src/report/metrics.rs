@@ -155,6 +155,7 @@ pub struct Metrics {
     watch_events: Family<KindLabel, Counter>,
     leader: Gauge,
     quarantined: Gauge,
+    open_networks: Gauge,
     gateway: GatewayMetrics,
 }
 
@@ -167,19 +168,21 @@ impl Metrics {
         let reconcile_errors = Family::default();
         let writes = Family::default();
         let watch_events = Family::default();
-        let (leader, quarantined) = (Gauge::default(), Gauge::default());
+        let (leader, quarantined, open_networks) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("reconciles", "Reconciles by how they ended", reconciles.clone());
         registry.register("reconcile_errors", "Failed reconciles by cause", reconcile_errors.clone());
         registry.register("writes", "Writes sent to the API server", writes.clone());
         registry.register("watch_events", "Objects received from watches", watch_events.clone());
         registry.register("leader", "1 while this replica holds the lease", leader.clone());
         registry.register("quarantined_objects", "Objects that are left alone until they change", quarantined.clone());
+        let help = "Agents whose sidecar found the network of their pod open that should be closed";
+        registry.register("open_networks", help, open_networks.clone());
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let gateway = GatewayMetrics::register(&mut registry);
         fill(&reconciles, ReconcileResult::ALL, |result| ResultLabel { result });
         fill(&reconcile_errors, Category::ALL, |category| CategoryLabel { category });
         fill(&watch_events, Kind::ALL, |kind| KindLabel { kind });
-        Self { registry, reconciles, reconcile_errors, writes, watch_events, leader, quarantined, gateway }
+        Self { registry, reconciles, reconcile_errors, writes, watch_events, leader, quarantined, open_networks, gateway }
     }
 
     /// What the gateway counts.
@@ -224,6 +227,11 @@ impl Metrics {
         self.quarantined.set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
+    /// Says how many agents' networks are open that should be closed.
+    pub fn set_open_networks(&self, agents: usize) {
+        self.open_networks.set(i64::try_from(agents).unwrap_or(i64::MAX));
+    }
+
     /// Everything in the `OpenMetrics` text format, version 1.0.0.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -261,6 +269,7 @@ mod tests {
         metrics.watched(Kind::Pod);
         metrics.set_leader(true);
         metrics.set_quarantined(2);
+        metrics.set_open_networks(3);
         let text = metrics.encode();
         for line in [
             "lazarus_reconciles_total{result=\"not_leader\"} 1",
@@ -270,6 +279,7 @@ mod tests {
             "lazarus_watch_events_total{kind=\"Pod\"} 1",
             "lazarus_leader 1",
             "lazarus_quarantined_objects 2",
+            "lazarus_open_networks 3",
             concat!("lazarus_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "# EOF",
         ] {

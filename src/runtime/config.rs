@@ -33,6 +33,8 @@ pub struct Config {
     pub gateway_sans: Vec<String>,
     /// What holds for the isolation of all missions.
     pub ceilings: Ceilings,
+    /// Seconds from one look of a sidecar at its network to the next, 1 to 3600.
+    pub network_check_seconds: u32,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -169,6 +171,7 @@ impl File {
             },
             concurrency,
             request_timeout: seconds(request_timeout_seconds),
+            network_check_seconds: gateway.network_check_seconds,
             gateway_sans: gateway.typed(),
             ceilings: isolation.typed(),
             log,

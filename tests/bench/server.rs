@@ -117,8 +117,14 @@ async fn start(order: &Order, metrics: &Arc<Metrics>, noted: &Noted) -> Result<R
     let terms = terms(order.interval);
     for first in (0..order.agents).step_by(AGENTS_OF_MISSION) {
         let agents = first..order.agents.min(first + AGENTS_OF_MISSION);
-        let expected =
-            agents.map(|agent| Expected { uid: uid(agent), terms, running: true, holds: Vec::new(), elsewhere: false });
+        let expected = agents.map(|agent| Expected {
+            uid: uid(agent),
+            terms,
+            running: true,
+            holds: Vec::new(),
+            elsewhere: false,
+            closed: false,
+        });
         heartbeats.expect(&cell(&format!("mission-{first}")), &expected.collect::<Vec<_>>());
     }
     heartbeats.open();

@@ -116,8 +116,8 @@ impl World {
             Action::Create { agent, attempt, level } => {
                 let snapshot = self.snapshot();
                 let spec = self.cell.spec.agents.iter().find(|spec| spec.name == *agent).expect("an agent of the spec");
-                let pod =
-                    render::pod(&snapshot.cell, spec, *attempt, Frame { level: *level, pulse_image: "lazarus", proxy: None });
+                let frame = Frame { level: *level, pulse_image: "lazarus", network_check_seconds: 300, proxy: None };
+                let pod = render::pod(&snapshot.cell, spec, *attempt, frame);
                 let name = pod.name_any();
                 let mut pod = serde_json::to_value(pod).unwrap();
                 self.made += 1;

@@ -259,7 +259,7 @@ fn pulse(view: View) -> Pulse {
 /// The pod as the operator makes it, with what the cluster adds, as the operator reads it.
 fn view(pod: Pod) -> observe::Pod {
     let cell = mission(pod.cell, pod.spec);
-    let frame = Frame { level: Isolation::Level1, pulse_image: "lazarus", proxy: None };
+    let frame = Frame { level: Isolation::Level1, pulse_image: "lazarus", network_check_seconds: 300, proxy: None };
     let mut object = serde_json::to_value(render::pod(&cell, &cell.spec.agents[0], i64::from(pod.attempt), frame)).unwrap();
     object["metadata"]["uid"] = json!(pod_uid(pod.uid));
     object["metadata"]["creationTimestamp"] = json!(to_time(ago(10)));

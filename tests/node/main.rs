@@ -11,6 +11,8 @@ mod link;
 #[cfg(test)]
 mod loss;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 #[path = "../lab/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/lab, and each uses its part")]
 mod support;

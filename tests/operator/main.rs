@@ -14,6 +14,8 @@ mod harm;
 #[cfg(test)]
 mod heartbeat;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod revival;

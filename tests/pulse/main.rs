@@ -11,4 +11,6 @@ mod gateway;
 #[cfg(test)]
 mod link;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod sidecar;

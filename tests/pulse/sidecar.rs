@@ -56,6 +56,12 @@ impl Sidecar {
         sidecar
     }
 
+    /// One that looks at its network each second, at this port.
+    pub fn start_confined(gateway: &Gateway, authority: &Authority, canary: u16) -> Self {
+        let port = canary.to_string();
+        Self::start(gateway, authority, &["--check-network", "--check-network-seconds", "1", "--canary-port", &port])
+    }
+
     pub fn start_in(folder: PathBuf, arguments: &[&str]) -> Self {
         Self::start_on(free_port(), folder, arguments)
     }

@@ -71,7 +71,7 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         memory: Memory::default(),
         permits: Permits::new(clock.monotonic()),
         gateway: None,
-        outfit: Outfit { pulse_image: "lazarus".into(), proxy: None },
+        outfit: Outfit { pulse_image: "lazarus".into(), network_check_seconds: 300, proxy: None },
         heartbeats,
         enforcement: Enforcement::of(None),
         log_decisions: false,
@@ -124,7 +124,8 @@ async fn nobody_of_a_deleted_mission_is_heard_though_nothing_else_happens() {
     let gone = Cell { uid: "gone-uid".into(), ..snapshot.cell.clone() };
     for (cell, uid) in [(&snapshot.cell, 1), (&gone, 2)] {
         let uid = format!("00000000-0000-0000-0000-{uid:012}");
-        let expected = Expected { uid, terms: Terms::default(), running: true, holds: Vec::new(), elsewhere: true };
+        let expected =
+            Expected { uid, terms: Terms::default(), running: true, holds: Vec::new(), elsewhere: true, closed: false };
         context.heartbeats.expect(cell, &[expected]);
         assert_eq!(context.heartbeats.pulses(&cell.uid).len(), 1);
     }

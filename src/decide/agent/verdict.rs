@@ -41,6 +41,9 @@ impl Look<'_> {
         if let Some(hold) = uncertain {
             return Verdict::Shown(hold);
         }
+        if let Some(shown) = self.unenforced(pod, &shown) {
+            return Verdict::Shown(shown);
+        }
         if shown.reason == Some(Reason::AwaitingAdmission) {
             return Verdict::Shown(self.awaiting(pod, shown));
         }

@@ -8,6 +8,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::beat::Network;
 use crate::runtime::clock::ManualClock;
 
 const SECRET: &str = "/api/v1/namespaces/lazarus-pit/secrets/lazarus-gateway-ca";
@@ -142,6 +143,7 @@ async fn the_leader_makes_everything_once_and_writes_nothing_at_rest() {
     let (slice, map) = (world.server.get(SLICE), world.server.get(MAP));
     assert_eq!((&slice["addressType"], &slice["endpoints"][0]["addresses"]), (&json!("IPv4"), &json!(["10.0.0.5"])));
     assert_eq!((&slice["ports"][0]["port"], &slice["ports"][0]["name"]), (&json!(8443), &json!("gateway")));
+    assert_eq!((&slice["ports"][1]["port"], &slice["ports"][1]["name"]), (&json!(8444), &json!("canary")));
     assert_eq!(slice["metadata"]["labels"]["kubernetes.io/service-name"], "lazarus-gateway");
     assert_eq!(map["data"]["address"], "10.96.0.7:443");
     assert!(map["data"]["ca.crt"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
@@ -267,4 +269,21 @@ async fn what_keeps_sidecars_from_admission_is_known() {
     *world.server.forbidden.lock().unwrap() = "";
     world.look().await.unwrap();
     assert_eq!(world.gateway.obstacle("missions"), None);
+    world.gateway.ledger.lock().unwrap().canary(Network::Closed, world.clock.monotonic());
+    assert_eq!(world.gateway.obstacle("missions"), Some(Obstacle::Blind));
+}
+
+#[tokio::test]
+async fn a_slice_of_an_older_version_gets_the_port_that_no_agent_may_reach() {
+    let server = Server::new();
+    let world = world(&server, "10.0.0.5");
+    world.lead();
+    world.look().await.unwrap();
+    let mut slice = world.server.get(SLICE);
+    slice["ports"].as_array_mut().unwrap().truncate(1);
+    world.server.put(SLICE, slice);
+    world.server.written();
+    world.look().await.unwrap();
+    assert_eq!(world.server.written(), [format!("PUT {SLICE}")]);
+    assert_eq!(world.server.get(SLICE)["ports"][1]["port"], json!(8444));
 }

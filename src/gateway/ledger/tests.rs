@@ -148,12 +148,12 @@ fn an_agent_that_reports_too_often_is_slowed_down() {
 #[test]
 fn questions_for_admission_count_as_requests_too() {
     let (clock, mut ledger) = entered();
-    assert_eq!(ledger.ask(Uid(2), clock.monotonic()), Ok(false));
-    let asked = (0..20).filter(|_| ledger.ask(UID, clock.monotonic()) == Ok(true)).count();
+    assert_eq!(ledger.ask(Uid(2), Network::Unknown, clock.monotonic()), Ok(false));
+    let asked = (0..20).filter(|_| ledger.ask(UID, Network::Unknown, clock.monotonic()) == Ok(true)).count();
     assert_eq!(asked, 10);
     assert_eq!(ledger.note(UID, &beat(Seen::Healthy), clock.monotonic()), Err(Refused::TooMany));
     ledger.clear();
-    assert_eq!(ledger.ask(UID, clock.monotonic()), Ok(false), "a closed ledger admits nobody");
+    assert_eq!(ledger.ask(UID, Network::Unknown, clock.monotonic()), Ok(false), "a closed ledger admits nobody");
 }
 
 #[test]
@@ -171,6 +171,59 @@ fn one_refusal_is_remembered_until_a_request_is_taken_or_for_a_while() {
     }
     ledger.refuse(UID, Asked::NotUnderstood, clock.monotonic());
     assert_eq!(asked(&ledger, &clock), Asked::NotUnderstood);
-    ledger.ask(UID, clock.monotonic()).unwrap();
+    ledger.ask(UID, Network::Unknown, clock.monotonic()).unwrap();
     assert_eq!(asked(&ledger, &clock), Asked::Taken);
+}
+
+#[test]
+fn an_agent_whose_network_is_to_be_closed_starts_only_when_it_is() {
+    let (clock, mut ledger) = entered();
+    let now = clock.monotonic();
+    ledger.ask(UID, Network::Open, now).unwrap();
+    assert_eq!(ledger.pulse(UID, now).unwrap().network, Network::Unknown, "nobody asked");
+    ledger.confine(UID, true);
+    for (said, admitted) in [(Network::Unknown, false), (Network::Open, false), (Network::Closed, true)] {
+        assert_eq!(ledger.ask(UID, said, now), Ok(admitted), "{said:?}");
+        ledger.enter(UID, 15, false, now);
+        ledger.confine(UID, true);
+        assert_eq!(ledger.pulse(UID, now).unwrap().network, said, "it is remembered");
+    }
+    ledger.note(UID, &Beat { network: Network::Open, ..beat(Seen::Healthy) }, now).unwrap();
+    assert_eq!(ledger.pulse(UID, now).unwrap().network, Network::Open);
+}
+
+#[test]
+fn a_sidecar_that_was_started_again_is_admitted_whatever_it_finds() {
+    let (clock, mut ledger) = entered();
+    let now = clock.monotonic();
+    ledger.enter(UID, 15, true, now);
+    ledger.confine(UID, true);
+    for said in [Network::Unknown, Network::Open, Network::Closed] {
+        assert_eq!(ledger.ask(UID, said, now), Ok(true), "its agent runs: {said:?}");
+    }
+}
+
+#[test]
+fn a_closed_network_counts_only_while_the_other_replicas_find_theirs_open() {
+    let (clock, mut ledger) = entered();
+    ledger.confine(UID, true);
+    let said = |ledger: &Ledger, clock: &ManualClock| ledger.pulse(UID, clock.monotonic()).unwrap().network;
+    ledger.canary(Network::Unknown, clock.monotonic());
+    assert_eq!(ledger.ask(UID, Network::Closed, clock.monotonic()), Ok(true));
+    ledger.canary(Network::Closed, clock.monotonic());
+    ledger.canary(Network::Open, clock.monotonic());
+    for _ in 0..3 {
+        assert!(ledger.is_blind(clock.monotonic()), "another replica may be fine");
+        assert_eq!(ledger.ask(UID, Network::Closed, clock.monotonic()), Ok(false));
+        assert_eq!(said(&ledger, &clock), Network::Unknown);
+        clock.advance(Duration::from_secs(15));
+    }
+    assert!(!ledger.is_blind(clock.monotonic()));
+    assert_eq!(said(&ledger, &clock), Network::Closed);
+    assert_eq!(ledger.ask(UID, Network::Closed, clock.monotonic()), Ok(true));
+    ledger.canary(Network::Closed, clock.monotonic());
+    ledger.ask(UID, Network::Open, clock.monotonic()).unwrap();
+    assert_eq!(said(&ledger, &clock), Network::Open, "what is reached is open");
+    ledger.clear();
+    assert!(!ledger.is_blind(clock.monotonic()));
 }

@@ -1,11 +1,16 @@
-//! Whether the way to the gateway is free, when one agent is silent: others bear witness by their reports.
+//! Whether the way to the gateway is free, when one agent is silent: others bear witness by their reports. And whether what
+//! sidecars don't reach can be reached at all: a replica that does not lead bears witness.
 
 use std::time::Instant;
 
 use super::{Ledger, Uid};
+use crate::api::beat::Network;
 
 /// How often a replica that does not lead reports, in seconds.
 pub const CANARY_INTERVAL: u32 = 15;
+
+/// A replica's word that it does not reach the port that no agent may reach holds until it has reported twice since.
+const BLIND_FOR: u32 = 2 * CANARY_INTERVAL;
 
 /// Reports without a gap, in seconds since the ledger's origin.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +34,20 @@ impl Run {
 }
 
 impl Ledger {
-    /// Takes note of a report of a replica that does not lead.
-    pub fn canary(&mut self, now: Instant) {
-        self.canary = Some(Run::after(self.canary, CANARY_INTERVAL, self.seconds(now)));
+    /// Takes note of a report of a replica that does not lead. Nothing closes its network: if it does not reach the port that
+    /// no agent may reach, that an agent doesn't, proves nothing.
+    pub fn canary(&mut self, network: Network, now: Instant) {
+        let now = self.seconds(now);
+        self.canary = Some(Run::after(self.canary, CANARY_INTERVAL, now));
+        if network == Network::Closed {
+            self.blind = Some(now);
+        }
+    }
+
+    /// Whether what sidecars say of closed networks is worth nothing.
+    #[must_use]
+    pub fn is_blind(&self, now: Instant) -> bool {
+        self.blind.is_some_and(|blind| self.seconds(now).saturating_sub(blind) <= BLIND_FOR)
     }
 
     /// For how many seconds of an incarnation's silence another one, or a replica that does not lead, has shown without a gap
@@ -167,11 +183,11 @@ mod tests {
         let mut world = World::new();
         for _ in 0..20 {
             world.pass(15);
-            world.ledger.canary(world.clock.monotonic());
+            world.ledger.canary(Network::Open, world.clock.monotonic());
         }
         assert_eq!(world.witnessed(), 285);
         world.pass(46);
-        world.ledger.canary(world.clock.monotonic());
+        world.ledger.canary(Network::Open, world.clock.monotonic());
         assert_eq!(world.witnessed(), 0, "it has begun anew");
     }
 }

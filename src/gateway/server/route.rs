@@ -112,7 +112,7 @@ impl Answers {
                 self.leads()?;
                 let (pod, now) = (bearer.pod, self.clock.monotonic());
                 if self.is_replica(&bearer) {
-                    ledger.canary(now);
+                    ledger.canary(beat.network, now);
                     return Ok(Taken::Canary(Reply { next_heartbeat_seconds: CANARY_INTERVAL, holds: Vec::new() }));
                 }
                 let next = ledger.note(pod, &beat, now)?;
@@ -120,10 +120,10 @@ impl Answers {
             }
             ("/admission", &Method::POST) => {
                 let (bearer, body) = self.admit(request, limits, signed).await?;
-                Ask::read(&body)?;
+                let ask = Ask::read(&body)?;
                 let mut ledger = self.ledger();
                 self.leads()?;
-                let admitted = ledger.ask(bearer.pod, self.clock.monotonic())?;
+                let admitted = ledger.ask(bearer.pod, ask.network, self.clock.monotonic())?;
                 Ok(Taken::Admission(Admission { admitted, retry_seconds: if admitted { 0 } else { ASK_AGAIN } }))
             }
             ("/health", &Method::GET) => Ok(Taken::Health(self.health())),

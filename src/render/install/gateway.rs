@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::{Secret, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Object, namespaced};
-use crate::api::names::{GATEWAY, GATEWAY_AUTHORITY, GATEWAY_PORT, GATEWAY_TARGET_PORT};
-use crate::apply::gateway::PORT_NAME;
+use crate::api::names::{CANARY_PORT, CANARY_TARGET_PORT, GATEWAY, GATEWAY_AUTHORITY, GATEWAY_PORT, GATEWAY_TARGET_PORT};
+use crate::apply::gateway::{CANARY_PORT_NAME, PORT_NAME};
 
 /// The Service and the Secret.
 pub(super) fn objects() -> [Object; 2] {
@@ -20,13 +20,14 @@ fn authority() -> Secret {
 
 /// Without a selector: it leads to the leader alone, which says so in an EndpointSlice.
 fn service() -> Service {
-    let port = ServicePort {
-        name: Some(PORT_NAME.into()),
-        port: GATEWAY_PORT.into(),
-        target_port: Some(IntOrString::Int(GATEWAY_TARGET_PORT.into())),
+    let port = |name: &str, port: u16, target: u16| ServicePort {
+        name: Some(name.into()),
+        port: port.into(),
+        target_port: Some(IntOrString::Int(target.into())),
         protocol: Some("TCP".into()),
         ..ServicePort::default()
     };
-    let spec = ServiceSpec { ports: Some(vec![port]), ..ServiceSpec::default() };
+    let ports = vec![port(PORT_NAME, GATEWAY_PORT, GATEWAY_TARGET_PORT), port(CANARY_PORT_NAME, CANARY_PORT, CANARY_TARGET_PORT)];
+    let spec = ServiceSpec { ports: Some(ports), ..ServiceSpec::default() };
     Service { metadata: namespaced(GATEWAY), spec: Some(spec), ..Service::default() }
 }

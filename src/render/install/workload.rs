@@ -15,8 +15,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Object, Options, namespaced, strings, words};
-use crate::api::names::{AUDIENCE, GATEWAY, GATEWAY_TARGET_PORT, OPERATOR, PULSE_FOLDER, short_hash};
-use crate::apply::gateway::PORT_NAME;
+use crate::api::names::{AUDIENCE, CANARY_TARGET_PORT, GATEWAY, GATEWAY_TARGET_PORT, OPERATOR, PULSE_FOLDER, short_hash};
+use crate::apply::gateway::{CANARY_PORT_NAME, PORT_NAME};
 use crate::pulse::folder::TOKEN;
 
 const CONFIGURATION: &str = include_str!("../../../config/lazarus.yaml");
@@ -149,7 +149,7 @@ fn container(options: &Options) -> Container {
             // The sidecars beside agents run the same program.
             EnvVar { name: "LAZARUS_IMAGE".into(), value: Some(options.image.clone()), ..EnvVar::default() },
         ]),
-        ports: Some(vec![port("http", 8080), port(PORT_NAME, GATEWAY_TARGET_PORT)]),
+        ports: Some(vec![port("http", 8080), port(PORT_NAME, GATEWAY_TARGET_PORT), port(CANARY_PORT_NAME, CANARY_TARGET_PORT)]),
         // Slow to judge: a restart costs more (a lease to wait for, caches to fill) than a minute of waiting.
         liveness_probe: Some(Probe { initial_delay_seconds: Some(15), failure_threshold: Some(6), ..probe("/healthz", 10) }),
         readiness_probe: Some(Probe { initial_delay_seconds: Some(1), failure_threshold: Some(3), ..probe("/readyz", 5) }),

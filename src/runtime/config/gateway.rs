@@ -1,15 +1,24 @@
-//! The key `gateway`: how agents that run elsewhere reach it.
+//! The key `gateway`: how agents that run elsewhere reach it, and how often sidecars look at their networks.
 
 use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use super::in_range;
+
 const MOST_SANS: usize = 16;
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct GatewayKeys {
+    pub(super) network_check_seconds: u32,
     external: ExternalKeys,
+}
+
+impl Default for GatewayKeys {
+    fn default() -> Self {
+        Self { network_check_seconds: 300, external: ExternalKeys::default() }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -20,6 +29,7 @@ struct ExternalKeys {
 
 impl GatewayKeys {
     pub(super) fn check(&self) -> Result<(), String> {
+        in_range("gateway.networkCheckSeconds", self.network_check_seconds.into(), 1..=3600)?;
         let sans = &self.external.sans;
         if sans.len() > MOST_SANS {
             return Err(format!("gateway.external.sans has {} names: it must have at most {MOST_SANS}", sans.len()));

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the lab, a stage per test, and what is watched on it.
 
 pub mod beats;
+pub mod fence;
 pub mod lab;
 pub mod mission;
 pub mod operator;

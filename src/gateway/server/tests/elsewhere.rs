@@ -3,7 +3,7 @@
 use hyper::header::HeaderValue;
 
 use super::*;
-use crate::api::beat::{Beat, Reply, Seen};
+use crate::api::beat::{Beat, Network, Reply, Seen};
 use crate::api::external;
 use crate::pulse::folder::Place;
 use crate::pulse::link::{Link, Trouble};
@@ -85,7 +85,7 @@ async fn a_replica_that_does_not_lead_bears_witness_and_nobody_else_in_its_name(
     assert_eq!(canaries(), 1);
     // It goes on half a minute later, as the ledger counts.
     let later = SystemClock.monotonic() + Duration::from_secs(30);
-    world.ledger().canary(later);
+    world.ledger().canary(Network::Unknown, later);
     assert!(world.ledger().witnessed(silent, 60) >= 25);
     assert_eq!(world.ledger().entered(), 1, "it is no agent");
 }
