@@ -6,7 +6,7 @@ mod memory;
 mod mission;
 mod watch;
 
-pub use enforcement::Enforcement;
+pub use enforcement::{Concern, Enforcement};
 pub use heartbeats::{Heartbeats, MissionRef};
 pub use memory::Memory;
 pub use mission::{Context, Failure, reconcile};

@@ -16,7 +16,7 @@ use lazarus::api::{AgentState, MissionCell};
 use lazarus::apply::Outfit;
 use lazarus::apply::guard::Guarded;
 use lazarus::apply::permits::Permits;
-use lazarus::controllers::{Context, Enforcement, Heartbeats, Memory, reconcile};
+use lazarus::controllers::{Concern, Context, Enforcement, Heartbeats, Memory, reconcile};
 use lazarus::decide::{Expected, Terms};
 use lazarus::gateway::ledger::Ledger;
 use lazarus::observe::{Cell, Known, Reader, Stores};
@@ -71,7 +71,8 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         gateway: None,
         outfit: Outfit { pulse_image: "lazarus".into(), proxy: None },
         heartbeats,
-        enforcement: Enforcement::of(None),
+        enforcement: Enforcement::of(Concern::Approvals, None),
+        isolation: Enforcement::of(Concern::Isolation, None),
         log_decisions: false,
         synced: AtomicBool::new(true),
     })

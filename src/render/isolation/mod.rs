@@ -1,6 +1,7 @@
 //! What the isolation levels make of a pod: each of these gives what a level demands, and nothing that a higher one forbids.
 
 mod limits;
+pub mod predicates;
 mod security;
 pub mod workspace;
 
