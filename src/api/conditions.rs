@@ -110,7 +110,6 @@ words! {
         IsolationEnforced = "Each pod was checked by the API server, and each sidecar found its network closed.",
         IsolationRefused = "What the manifest asks for goes beyond its isolation level, or beyond what the administrators allow: nothing is started with less isolation.",
         IsolationUnavailable = "The cluster can't isolate the agent as its level asks for: it is not started with less.",
-        NetworkNotEnforced = "The cluster does not enforce NetworkPolicies for the agent's pod, or one of the namespace opens what its level closes: it is not started.",
         AwaitingReport = "The agent runs elsewhere and has not reported as this incarnation yet: give it its token with `kubectl lazarus token`.",
         AwaitingAdmission = "The agent's sidecar waits for the gateway to admit the agent; it starts then.",
         NetworkNotEnforced = "The cluster does not enforce NetworkPolicies for the agent's pod, or one of the namespace opens what its level closes: it is not started.",

@@ -1,10 +1,12 @@
 //! `lazarus demo-agent`: an agent for trying missions out. It only pretends to work, but it lives and dies like a real one.
 
+mod files;
 mod reach;
 mod voice;
 mod work;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
@@ -49,6 +51,10 @@ enum Command {
     Tell(Tell),
     #[command(hide = true)]
     Reach(Reach),
+    #[command(hide = true)]
+    Show(Show),
+    #[command(hide = true)]
+    Write(Write),
 }
 
 /// Tell a running demo agent what to do
@@ -69,6 +75,23 @@ struct Reach {
     addresses: Vec<SocketAddr>,
 }
 
+/// Print a file
+#[derive(clap::Args)]
+struct Show {
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Write a file
+#[derive(clap::Args)]
+struct Write {
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[arg(value_name = "TEXT")]
+    text: String,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
     /// Stop working, but stay alive
@@ -85,6 +108,8 @@ impl Arguments {
         match command {
             Some(Command::Tell(tell)) => return tell.run(),
             Some(Command::Reach(Reach { addresses })) => return reach::reach(&addresses),
+            Some(Command::Show(Show { file })) => return files::show(&file),
+            Some(Command::Write(Write { file, text })) => return files::write(&file, &text),
             None => {}
         }
         let orders = Orders {

@@ -2,6 +2,7 @@
 
 use super::mission::{Finding, finding};
 use crate::api::conditions::{ConditionType, Reason};
+use crate::api::egress::refused_egress;
 use crate::api::{AgentSpec, AgentStatus, Isolation, IsolationStatus};
 use crate::observe::{Ground, Network, Pod, Snapshot};
 
@@ -49,6 +50,10 @@ fn refused(snapshot: &Snapshot, spec: &AgentSpec, level: Isolation) -> Option<St
             "{level} needs the image of agent {name} by digest: write {}@sha256:… instead of a tag",
             untagged(&spec.image)
         ));
+    }
+    let declared = snapshot.cell.spec.egress.as_deref().unwrap_or_default();
+    if let Some(why) = refused_egress(declared, level, ceilings.max_egress.as_deref()).filter(|_| level > Isolation::None) {
+        return Some(why);
     }
     if level < Isolation::Level3 {
         return None;

@@ -158,7 +158,6 @@ fn is_hold(state: AgentState, reason: Reason) -> bool {
             | Reason::IsolationUnavailable
             | Reason::NetworkNotEnforced
             | Reason::AwaitingReport
-            | Reason::NetworkNotEnforced
     );
     let unknown = matches!(
         reason,

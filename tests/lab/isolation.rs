@@ -53,7 +53,8 @@ async fn level_3_runs() {
     stage.apply(&at(&stage, Isolation::Level3, &["scout", "relay"]).await).await;
     verified(&stage, Isolation::Level3).await;
     // By the kernel's word, not the manifest's.
-    let map = stage.kubectl(&["exec", &stage.pod("scout"), "--", "/lazarus", "demo-agent", "show", "/proc/self/uid_map"]).unwrap();
+    let map =
+        stage.kubectl(&["exec", &stage.pod("scout"), "--", "/lazarus", "demo-agent", "show", "/proc/self/uid_map"]).unwrap();
     let host: i64 = map.split_whitespace().nth(1).unwrap().parse().unwrap();
     assert!(host >= 65_536, "root of the pod is a user of the node that nobody else is: {map}");
 }
@@ -82,10 +83,12 @@ async fn the_level_of_living_agents_rises_one_by_one_and_never_falls() {
     stage.look(|mission| assert!(mission.status().incidents.is_empty(), "that is no death"));
 
     set(None).await;
-    stage.until("it says why it stays", |mission| {
-        let conditions = mission.status().conditions;
-        conditions.iter().any(|found| found.message.contains("a lower level waits until no agent lives"))
-    }).await;
+    stage
+        .until("it says why it stays", |mission| {
+            let conditions = mission.status().conditions;
+            conditions.iter().any(|found| found.message.contains("a lower level waits until no agent lives"))
+        })
+        .await;
     verified(&stage, Isolation::Level2).await;
     stage.look(|mission| assert!(mission.alive("scout", 2) && mission.alive("relay", 2)));
 }

@@ -22,6 +22,8 @@ mod heartbeat_sidecar;
 #[cfg(test)]
 mod hold;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod policy;
