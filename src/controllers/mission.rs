@@ -336,7 +336,9 @@ impl Failure {
 fn levels(plan: &Plan) -> BTreeSet<Isolation> {
     let level = |action: &Action| match action {
         Action::Create { level, .. } => Some(*level),
-        Action::Account { .. } | Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. } => None,
+        Action::Account { .. } | Action::Claim { .. } | Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. } => {
+            None
+        }
     };
     plan.actions.iter().filter_map(level).collect()
 }
