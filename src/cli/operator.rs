@@ -11,7 +11,7 @@ use kube::{Client, Resource};
 use tokio::net::TcpListener;
 
 use super::Error;
-use crate::api::{Ceilings, names};
+use crate::api::names;
 use crate::apply::Outfit;
 use crate::apply::guard::Guarded;
 use crate::apply::permits::Permits;
@@ -132,7 +132,7 @@ impl Arguments {
             reader: Reader::new(client.clone(), stores.clone(), config.defaults, config.ceilings.clone()),
             stores,
             publisher: Publisher::new(guarded.clone(), &identity),
-            fences: Fences::new(guarded.clone(), Ceilings::default()),
+            fences: Fences::new(guarded.clone(), config.ceilings.clone()),
             guarded,
             leadership: leadership.clone(),
             permits: Permits::new(clock.monotonic()),

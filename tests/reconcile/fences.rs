@@ -41,7 +41,7 @@ async fn round(context: &Context, server: &Server, seen: Seen) -> bool {
     cell_writer.apply_watcher_event(&watcher::Event::InitDone);
     pod_writer.apply_watcher_event(&watcher::Event::InitDone);
     let stores = Stores { cells, pods, ..context.stores.clone() };
-    let reader = Reader::new(server.client(), stores.clone(), Config::default().defaults);
+    let reader = Reader::new(server.client(), stores.clone(), Config::default().defaults, Config::default().ceilings);
     context.fences.round(&reader, &stores).await
 }
 
@@ -196,6 +196,8 @@ async fn the_policy_of_somebody_else_is_left_alone() {
     let mut orphan = theirs;
     orphan["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "lazarus-operator", "lazarus-pit.io/cell": "cell" });
     server.state.lock().unwrap().policies.insert("cell-mission".into(), orphan);
+    // Its agents are held meanwhile, so the next look at the policies is what finds out.
+    assert!(round(&context, &server, Seen::All).await);
     reconcile(object(&server), context).await.unwrap();
     assert_eq!(server.state.lock().unwrap().pods.len(), 3);
     let owner = &server.state.lock().unwrap().policies["cell-mission"]["metadata"]["ownerReferences"][0]["uid"];
