@@ -115,7 +115,7 @@ fn kinds_have_their_columns_and_short_names() {
         )
     });
     let wanted = [
-        "missioncells mcell lazarus: Ready Reason Agents Revived Asks Age Policy+ Next+ Message+",
+        "missioncells mcell lazarus: Ready Reason Agents Revived Asks Age Isolation+ Policy+ Next+ Message+",
         "agentpolicies apol lazarus: Revive Attempts Age",
         "revivalrequests rvr lazarus: Cell Agents Cause Decision By Expires Age Options+ Message+",
     ];

@@ -191,8 +191,8 @@ impl LastEnd {
     /// The operator's own verdicts on agents whose process still ran.
     pub const VERDICTS: [Reason; 5] = [Reason::Hung, Reason::NeverBeat, Reason::Stalled, Reason::LinkLost, Reason::Silent];
 
-    /// Cause of an end for the sake of a higher isolation level.
-    pub const LEVEL_RAISED: &str = "LevelRaised";
+    /// Cause of an end for the sake of the isolation level.
+    pub const LEVEL_CHANGED: &str = "LevelChanged";
 
     /// Whether nobody wanted it: a death or a disruption.
     #[must_use]

@@ -4,13 +4,14 @@ use super::mission::{Finding, finding};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::egress::refused_egress;
 use crate::api::{AgentSpec, AgentStatus, Isolation, IsolationStatus};
-use crate::observe::{Ground, Network, Pod, Snapshot};
+use crate::observe::{Container, Ground, Network, Pod, Snapshot};
 
 /// The level that new incarnations of a mission get: the highest of what the mission, its namespace and the operator's
 /// configuration say, and of what its living agents already have.
 #[must_use]
 pub fn level(snapshot: &Snapshot) -> Isolation {
-    let living = snapshot.pods.iter().filter(|pod| pod.may_run()).filter_map(|pod| pod.level).max();
+    // Who has not started has nothing to lose.
+    let living = snapshot.pods.iter().filter(|pod| pod.may_run() && runs(pod)).filter_map(|pod| pod.level).max();
     wanted(snapshot).max(living.unwrap_or(Isolation::None))
 }
 
@@ -20,10 +21,15 @@ fn wanted(snapshot: &Snapshot) -> Isolation {
     snapshot.cell.spec.isolation.unwrap_or_default().max(least)
 }
 
-/// Whether a pod has less than what applies by now. What an operator made that knew no levels keeps what it has: no upgrade
-/// restarts an agent.
-pub(super) fn is_below(snapshot: &Snapshot, pod: &Pod) -> bool {
-    pod.level.is_some_and(|level| level < wanted(snapshot))
+/// Whether a pod is to be replaced for its level: it has less than what applies by now, or more, and its agent has not started,
+/// perhaps for just that. What an operator made that knew no levels keeps what it has: no upgrade restarts an agent.
+pub(super) fn is_misplaced(snapshot: &Snapshot, pod: &Pod) -> bool {
+    let wanted = wanted(snapshot);
+    pod.level.is_some_and(|level| level < wanted || level > self::level(snapshot) && !runs(pod))
+}
+
+fn runs(pod: &Pod) -> bool {
+    matches!(pod.container, Container::Running(_))
 }
 
 /// Why no pod of an agent can be made as its level asks for.
@@ -155,9 +161,8 @@ pub(super) fn verdict(snapshot: &Snapshot, agents: &[AgentStatus]) -> Option<Fin
         // This replica leads since a moment ago; what the one before found out still holds.
         return say("False", Reason::NetworkNotEnforced, stored.message.clone());
     }
-    let runs = |(_, pod): &(&AgentStatus, &Pod)| matches!(pod.container, crate::observe::Container::Running(_));
     let was_true = stored.is_some_and(|stored| stored.status == "True");
-    if !(was_true || !living.is_empty() && living.iter().all(runs)) {
+    if !(was_true || !living.is_empty() && living.iter().all(|(_, pod)| runs(pod))) {
         return say("Unknown", Reason::Starting, format!("{level} is checked when the agents start"));
     }
     let lower = wanted(snapshot) < level;

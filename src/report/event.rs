@@ -24,7 +24,7 @@ pub fn catalogue() -> &'static [(&'static str, &'static str)] {
         ("AgentCompleted", "An agent ended by itself with exit code 0."),
         ("AgentDied", "An agent died; says what follows."),
         ("AgentDisrupted", "An agent's pod or node was taken away."),
-        ("AgentReplaced", "An agent is replaced because its spec changed, or its isolation level rises."),
+        ("AgentReplaced", "An agent is replaced because its spec changed, or its isolation level changes."),
         ("AgentStopped", "An agent is stopped because the mission succeeded."),
         ("AgentRemoved", "An agent is removed because the spec no longer has it."),
         ("AgentRevived", "An agent that died or was disrupted is alive again."),
@@ -85,7 +85,7 @@ fn of_agent(before: Option<&AgentStatus>, agent: &AgentStatus) -> Vec<Event> {
             }
             Outcome::Disrupted => event("AgentDisrupted", false, format!("{name} lost its pod ({cause})"), agent),
             Outcome::Replaced => {
-                let why = if cause == LastEnd::LEVEL_RAISED { "its isolation level rises" } else { "its spec changed" };
+                let why = if cause == LastEnd::LEVEL_CHANGED { "its isolation level changes" } else { "its spec changed" };
                 event("AgentReplaced", false, format!("{name} is replaced: {why}"), agent)
             }
             Outcome::Stopped => event("AgentStopped", false, format!("{name} is stopped: the mission succeeded"), agent),

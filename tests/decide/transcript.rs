@@ -139,6 +139,10 @@ fn perform(world: &mut World, command: &str) {
             ground.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
             world.ground = serde_json::from_value(ground).unwrap();
         }
+        "isolation" => {
+            let level = Isolation::of(agent).expect("a level");
+            world.edit(|cell| cell.spec.isolation = Some(level));
+        }
         "claim" => world.claim = Some(serde_json::from_value(yaml::from_str(agent).unwrap()).unwrap()),
         "workspace" => {
             let workspace = yaml::from_str(command.strip_prefix("workspace ").unwrap()).unwrap();

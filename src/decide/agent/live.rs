@@ -14,11 +14,11 @@ use crate::observe::{Container, Pod, Snapshot};
 use crate::runtime::time::{from_time, to_time};
 
 const SPEC_CHANGED: &str = "the agent's spec changed";
-const LEVEL_RISES: &str = "its isolation level rises";
+const LEVEL_CHANGES: &str = "its isolation level changes";
 
 /// What an incarnation was replaced for.
 pub(super) fn replaced_for(end: &LastEnd) -> &'static str {
-    if end.cause == LastEnd::LEVEL_RAISED { LEVEL_RISES } else { SPEC_CHANGED }
+    if end.cause == LastEnd::LEVEL_CHANGED { LEVEL_CHANGES } else { SPEC_CHANGED }
 }
 
 /// An agent whose changed spec is bad usually dies at once: the next one waits this long for that.
@@ -103,10 +103,10 @@ impl Look<'_> {
         let asked = shown.reason == Some(Reason::AwaitingApproval);
         // While the successor would have to wait, nothing is ended for it.
         // A pod of an operator that knew no levels keeps what it has: no upgrade restarts an agent.
-        let raised = isolation::is_below(self.snapshot, pod);
-        let differs = raised || pod.template.as_deref() != Some(&self.template);
+        let misplaced = isolation::is_misplaced(self.snapshot, pod);
+        let differs = misplaced || pod.template.as_deref() != Some(&self.template);
         let outdated = self.policy.is_some() && differs && isolation::obstacle(self.snapshot, self.spec).is_none();
-        let changed = if raised { LEVEL_RISES } else { SPEC_CHANGED };
+        let changed = if misplaced { LEVEL_CHANGES } else { SPEC_CHANGED };
         // What is not alive loses nothing, so it need not wait for its turn. A change of the spec is no answer to a question,
         // though, and no way around a denial.
         let well = shown.state == AgentState::Alive && shown.reason.is_none();
@@ -187,7 +187,7 @@ impl Look<'_> {
             status.last_end = Some(LastEnd {
                 pod_uid: pod.uid.clone(),
                 outcome,
-                cause: if evidence == LEVEL_RISES { LastEnd::LEVEL_RAISED } else { outcome_word(outcome) }.into(),
+                cause: if evidence == LEVEL_CHANGES { LastEnd::LEVEL_CHANGED } else { outcome_word(outcome) }.into(),
                 exit_code: None,
                 started_at: self.old.started_at.clone().or(pod.created.map(to_time)),
                 at: to_time(self.now),
