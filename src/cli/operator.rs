@@ -15,7 +15,7 @@ use crate::api::{Ceilings, names};
 use crate::apply::Outfit;
 use crate::apply::guard::Guarded;
 use crate::apply::permits::Permits;
-use crate::controllers::{self, Context, Enforcement, Fences, Heartbeats, Memory};
+use crate::controllers::{self, Concern, Context, Enforcement, Fences, Heartbeats, Memory};
 use crate::gateway::{self, Gateway};
 use crate::observe::{Reader, Stores};
 use crate::report::Publisher;
@@ -146,7 +146,8 @@ impl Arguments {
             },
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
-            enforcement: Enforcement::unknown(),
+            enforcement: Enforcement::unknown(Concern::Approvals),
+            isolation: Enforcement::unknown(Concern::Isolation),
             log_decisions: config.log.decisions,
             synced: AtomicBool::new(false),
         });

@@ -70,6 +70,8 @@ pub struct Context {
     pub heartbeats: Heartbeats,
     /// Whether the cluster checks who approves.
     pub enforcement: Enforcement,
+    /// Whether it checks how far agents are isolated.
+    pub isolation: Enforcement,
     /// Whether decisions are written to stdout.
     pub log_decisions: bool,
     /// Whether every cache was filled once.
@@ -150,6 +152,7 @@ impl Context {
             refusals: self.memory.refusals(&uid(cell)),
             pulses: self.heartbeats.pulses(&uid(cell)),
             unenforced: self.enforcement.lack(),
+            unchecked: self.isolation.lack(),
             obstacle: self.gateway.as_ref().and_then(|gateway| gateway.obstacle(&cell.namespace().unwrap_or_default())),
             unfenced: self.fences.unfenced(&uid(cell)),
         };

@@ -7,7 +7,7 @@ mod memory;
 mod mission;
 mod watch;
 
-pub use enforcement::Enforcement;
+pub use enforcement::{Concern, Enforcement};
 pub use fences::{Fenced, Fences};
 pub use heartbeats::{Heartbeats, MissionRef};
 pub use memory::Memory;

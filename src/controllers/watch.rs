@@ -19,7 +19,7 @@ use super::MissionRef;
 use super::mission::{Context, Failure, reconcile};
 use crate::api::{AgentPolicy, MissionCell, RevivalRequest, names};
 use crate::observe::node::SlimNode;
-use crate::observe::{Stores, enforcement::unenforced, pod::SlimPod};
+use crate::observe::{Stores, enforcement, pod::SlimPod};
 use crate::report::metrics::Kind;
 use crate::runtime::shutdown::Shutdown;
 
@@ -135,6 +135,7 @@ pub async fn run(
         .reconcile_all_on(futures::stream::select_all([
             context.leadership.gained().boxed(),
             context.enforcement.changes().boxed(),
+            context.isolation.changes().boxed(),
             context.fences.mended().boxed(),
         ]))
         .graceful_shutdown_on(async move { shutdown.requested().await })
@@ -214,16 +215,20 @@ fn residents_of(pods: Store<SlimPod>) -> impl Fn(SlimNode) -> Vec<MissionRef> {
     }
 }
 
-/// Looks again and again whether the cluster checks who approves.
+/// Looks again and again whether the cluster checks who approves, and how far agents are isolated.
 async fn look_at_rules(client: Client, context: Arc<Context>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match unenforced(&client).await {
+        // What was found last still holds after an error; at the start, that nothing counts.
+        match enforcement::unenforced(&client).await {
             Ok(lack) => context.enforcement.found(lack),
-            // What was found last still holds; at the start, that nothing counts.
             Err(error) => tracing::warn!(%error, "cannot see whether the cluster checks who approves"),
+        }
+        match enforcement::unchecked(&client).await {
+            Ok(lack) => context.isolation.found(lack),
+            Err(error) => tracing::warn!(%error, "cannot see whether the cluster checks how far agents are isolated"),
         }
     }
 }
@@ -239,8 +244,9 @@ async fn mark_synced(context: Arc<Context>) {
         requests.wait_until_ready(),
         namespaces.wait_until_ready()
     );
-    // Before it is known no approval counts, and every open question would say so for a moment.
+    // Before it is known no approval counts and no agent starts, and every mission would say so for a moment.
     context.enforcement.known().await;
+    context.isolation.known().await;
     if all.is_ok() {
         tracing::info!("the watches are synced");
         context.synced.store(true, Ordering::Release);

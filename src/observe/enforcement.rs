@@ -1,4 +1,4 @@
-//! Whether the cluster makes sure that only those approve who may.
+//! Whether the cluster makes sure that only those approve who may, and that agents are as isolated as they should be.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::render::install::{Rule, approval_rules};
+use crate::render::install::{Rule, approval_rules, isolation_rules};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// An entry of this list makes what the rule says count; others only tell of it.
 const DENY: &str = "Deny";
 
-/// Why it is not known whether approvals can be trusted.
+/// Why it is not known whether the rules are in force.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server did not give it.
@@ -41,12 +41,24 @@ pub enum Error {
 /// # Errors
 /// The API server did not answer, or with something that is not what was asked for.
 pub async fn unenforced(client: &Client) -> Result<Option<String>, Error> {
-    let read = tokio::time::timeout(TIMEOUT, read(client)).await;
+    lacking(client, approval_rules()).await
+}
+
+/// As [`unenforced`], about the rules that refuse pods of agents that are less isolated than their label says.
+///
+/// # Errors
+/// As [`unenforced`].
+pub async fn unchecked(client: &Client) -> Result<Option<String>, Error> {
+    lacking(client, isolation_rules()).await
+}
+
+async fn lacking(client: &Client, rules: Vec<Rule>) -> Result<Option<String>, Error> {
+    let read = tokio::time::timeout(TIMEOUT, read(client, rules)).await;
     read.unwrap_or(Err(Error::TimedOut { after: TIMEOUT }))
 }
 
-async fn read(client: &Client) -> Result<Option<String>, Error> {
-    for Rule { policy, binding } in approval_rules() {
+async fn read(client: &Client, rules: Vec<Rule>) -> Result<Option<String>, Error> {
+    for Rule { policy, binding } in rules {
         if let Some(lack) = compare(client, &policy, |found| altered_policy(&policy, found)).await? {
             return Ok(Some(lack));
         }

@@ -44,6 +44,8 @@ pub struct Known {
     pub pulses: BTreeMap<String, Pulse>,
     /// What the cluster lacks to make sure that only those approve who may.
     pub unenforced: Option<String>,
+    /// What it lacks to refuse pods that are less isolated than their label says.
+    pub unchecked: Option<String>,
     /// What keeps the mission's sidecars from being admitted.
     pub obstacle: Option<Obstacle>,
     /// Why the mission's NetworkPolicies are not in place.
@@ -208,9 +210,9 @@ impl Reader {
             status: cell.status.clone().unwrap_or_default(),
         };
         let nodes = self.nodes(&pods);
-        let Known { refusals, pulses, obstacle, unenforced, unfenced } = known;
+        let Known { refusals, pulses, obstacle, unenforced, unchecked, unfenced } = known;
         let (defaults, unrest) = ((*self.defaults).clone(), Vec::new());
-        let (account, claim, ground) = (None, None, Ground { unfenced, ..self.ground(&cell) });
+        let (account, claim, ground) = (None, None, Ground { unchecked, unfenced, ..self.ground(&cell) });
         Snapshot {
             cell,
             policy,

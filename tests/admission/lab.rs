@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Error};
-use lazarus::observe::enforcement::unenforced;
+use lazarus::observe::enforcement::{unchecked, unenforced};
 use lazarus::render::install::{Object, Options, manifest};
 use lazarus::runtime::yaml;
 use serde_json::{Value, json};
@@ -119,6 +119,11 @@ impl User {
         self.call(Method::PATCH, path, "application/merge-patch+json", &body).await
     }
 
+    /// A JSON patch: it can name an item of a list.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, "application/json-patch+json", &body).await
+    }
+
     pub async fn apply(&self, path: &str, body: Value) -> Answer {
         let path = format!("{path}?fieldManager=admission-test&force=true");
         self.call(Method::PATCH, &path, "application/apply-patch+yaml", &body).await
@@ -131,6 +136,11 @@ impl User {
     /// What this user finds missing of the rules that approvals rest on.
     pub async fn unenforced(&self) -> Option<String> {
         unenforced(&self.0).await.unwrap()
+    }
+
+    /// What this user finds missing of the rules that say how far agents are isolated.
+    pub async fn unchecked(&self) -> Option<String> {
+        unchecked(&self.0).await.unwrap()
     }
 
     /// Whether RBAC lets this user do it; it learns of new roles a moment after they are made.

@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod pods;
@@ -14,5 +16,8 @@ mod policies;
 mod requests;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+#[path = "../isolation/support/mod.rs"]
+mod support;
 #[cfg(test)]
 mod table;

@@ -1,8 +1,10 @@
 //! Who may make a pod an agent, or an agent's pod an ordinary one: the operator alone.
 
+use lazarus::api::Isolation;
 use serde_json::{Value, json};
 
 use super::lab::{Namespace, User, assert_refused, eventually, install, is_ruled_out};
+use super::support::good;
 
 const LABELS: &str = "only the operator sets, changes or removes labels of pods that start with lazarus-pit.io/";
 const ANNOTATIONS: &str = "only the operator sets, changes or removes annotations of pods that start with lazarus-pit.io/";
@@ -18,10 +20,7 @@ fn pod(name: &str, metadata: &Value) -> Value {
 }
 
 fn agent(name: &str) -> Value {
-    pod(
-        name,
-        &json!({"labels": {"lazarus-pit.io/cell": "one", "team": "night"}, "annotations": {"lazarus-pit.io/template-hash": "x"}}),
-    )
+    good::pod(name, Isolation::Level1)
 }
 
 async fn start(test: &str) -> (User, Namespace) {

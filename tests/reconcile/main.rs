@@ -17,7 +17,7 @@ use lazarus::api::{AgentState, Ceilings, MissionCell};
 use lazarus::apply::Outfit;
 use lazarus::apply::guard::Guarded;
 use lazarus::apply::permits::Permits;
-use lazarus::controllers::{Context, Enforcement, Fences, Heartbeats, Memory, reconcile};
+use lazarus::controllers::{Concern, Context, Enforcement, Fences, Heartbeats, Memory, reconcile};
 use lazarus::decide::{Expected, Terms};
 use lazarus::gateway::ledger::Ledger;
 use lazarus::observe::{Cell, Known, Reader, Stores};
@@ -73,7 +73,8 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         gateway: None,
         outfit: Outfit { pulse_image: "lazarus".into(), network_check_seconds: 300, proxy: None },
         heartbeats,
-        enforcement: Enforcement::of(None),
+        enforcement: Enforcement::of(Concern::Approvals, None),
+        isolation: Enforcement::of(Concern::Isolation, None),
         log_decisions: false,
         synced: AtomicBool::new(true),
     })

@@ -4,6 +4,7 @@
 
 mod command_line;
 mod configuration;
+mod isolation;
 mod kinds;
 mod metrics;
 mod words;
@@ -13,7 +14,7 @@ use std::path::Path;
 
 const HEADER: &str = "<!-- Made from the sources by `make generate`: change those. -->\n\n";
 
-fn pages() -> [(&'static str, String); 8] {
+fn pages() -> [(&'static str, String); 9] {
     [
         ("agentpolicy.md", kinds::agent_policy()),
         ("revivalrequest.md", kinds::revival_request()),
@@ -21,6 +22,7 @@ fn pages() -> [(&'static str, String); 8] {
         ("conditions.md", words::conditions()),
         ("configuration.md", configuration::page()),
         ("events.md", words::events()),
+        ("isolation.md", isolation::page()),
         ("metrics.md", metrics::page()),
         ("missioncell.md", kinds::mission_cell()),
     ]

@@ -78,6 +78,11 @@ fn operator() -> ClusterRole {
             rule(ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], ["get"]),
             admission::approval_names(),
         ),
+        // And those that say which pods of agents are admitted.
+        named(
+            rule(ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], ["get"]),
+            admission::isolation_names(),
+        ),
     ];
     ClusterRole { metadata: cluster_wide(OPERATOR), rules: Some(rules), ..ClusterRole::default() }
 }

@@ -1,6 +1,7 @@
 //! Who may write what the operator relies on: rules that the API server itself checks, without a webhook.
 
 mod cells;
+mod isolation;
 mod pods;
 mod policies;
 mod requests;
@@ -39,7 +40,7 @@ pub struct Rule {
 /// All policies, each with the binding that puts it into force everywhere.
 pub(super) fn objects() -> Vec<Object> {
     let others = [cells::creation(), pods::ownership()].map(in_force);
-    let all = approval_rules().into_iter().chain(others);
+    let all = approval_rules().into_iter().chain(isolation_rules()).chain(others);
     all.flat_map(|Rule { policy, binding }| {
         [Object::ValidatingAdmissionPolicy(Box::new(policy)), Object::ValidatingAdmissionPolicyBinding(Box::new(binding))]
     })
@@ -55,6 +56,17 @@ pub fn approval_rules() -> Vec<Rule> {
 /// The names of these rules and of their bindings.
 pub(super) fn approval_names() -> [&'static str; 7] {
     approval().map(|(name, _)| name)
+}
+
+/// The rules without which nobody refuses a pod that is less isolated than its label says: while one is missing, no agent starts.
+#[must_use]
+pub fn isolation_rules() -> Vec<Rule> {
+    isolation::policies().map(in_force).into()
+}
+
+/// The names of these rules and of their bindings.
+pub(super) fn isolation_names() -> [&'static str; 5] {
+    isolation::policies().map(|(name, _)| name)
 }
 
 fn approval() -> [Named; 7] {

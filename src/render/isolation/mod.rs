@@ -3,6 +3,7 @@
 
 mod limits;
 pub mod network;
+pub mod predicates;
 mod security;
 pub mod workspace;
 

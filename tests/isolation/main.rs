@@ -1,0 +1,6 @@
+//! What the isolation levels say of pods, evaluated without a cluster.
+
+#![cfg(test)]
+
+mod offline;
+mod support;
