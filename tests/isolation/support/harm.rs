@@ -89,7 +89,14 @@ fn cluster() -> Vec<Harm> {
         one(
             "only-its-containers",
             "/spec/initContainers/-",
-            json!({"name": "extra", "image": "registry.invalid/extra:1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}),
+            json!({
+                "name": "extra", "image": "registry.invalid/extra:1",
+                "resources": {"limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}},
+                "securityContext": {
+                    "runAsUser": 65532, "runAsGroup": 65532, "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": true,
+                },
+            }),
         ),
         invalid(one(
             "no-ephemeral-containers",
