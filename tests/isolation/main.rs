@@ -2,5 +2,6 @@
 
 #![cfg(test)]
 
+mod manifests;
 mod offline;
 mod support;

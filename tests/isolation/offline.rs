@@ -19,15 +19,14 @@ fn a_good_pod_is_all_that_its_level_says() {
 fn a_good_pod_is_less_than_the_next_level_says() {
     for pair in Isolation::ALL.windows(2) {
         let lacks = cel::lacks(&good::pod("good", pair[0]), pair[1]);
-        assert!(lacks.len() >= 3, "{} is not {}: {lacks:?}", pair[0], pair[1]);
+        assert!(!lacks.is_empty(), "{} is as good as {}", pair[0], pair[1]);
     }
 }
 
 #[test]
 fn each_harm_takes_its_predicate_and_no_other() {
     for harm in harm::table() {
-        let mut pod = good::pod("harmed", harm.level());
-        harm.apply(&mut pod);
+        let pod = harm.done_to(good::pod("harmed", harm.level())).unwrap();
         assert_eq!(cel::lacks(&pod, harm.level()), [harm.lacks], "{}", harm.shown());
     }
 }
@@ -36,8 +35,7 @@ fn each_harm_takes_its_predicate_and_no_other() {
 fn harm_stays_harm_on_higher_levels() {
     for harm in harm::table() {
         for level in Isolation::ALL.into_iter().filter(|level| *level >= harm.level()) {
-            let mut pod = good::pod("harmed", level);
-            harm.apply(&mut pod);
+            let pod = harm.done_to(good::pod("harmed", level)).unwrap();
             assert!(cel::lacks(&pod, level).contains(&harm.lacks), "{level}: {}", harm.shown());
         }
     }
@@ -49,6 +47,8 @@ fn there_is_harm_for_every_predicate() {
     for predicate in all() {
         assert!(harmed.contains(predicate.name), "{}", predicate.name);
     }
+    // Nearly all of it is harm that nothing but the predicate refuses.
+    assert!(harm::table().iter().filter(|harm| !harm.valid).count() <= 2);
 }
 
 #[test]

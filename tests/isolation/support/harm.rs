@@ -24,10 +24,12 @@ impl Harm {
         self.predicate().from
     }
 
-    pub fn apply(&self, pod: &mut Value) {
+    /// The harmed pod; `None`: it is made otherwise, so there is nothing to edit there.
+    pub fn done_to(&self, mut pod: Value) -> Option<Value> {
         for (pointer, value) in &self.edits {
-            edit(pod, pointer, value);
+            edit(&mut pod, pointer, value)?;
         }
+        Some(pod)
     }
 
     pub fn shown(&self) -> String {
@@ -35,23 +37,28 @@ impl Harm {
     }
 }
 
-fn edit(pod: &mut Value, pointer: &str, value: &Value) {
-    let (path, last) = pointer.rsplit_once('/').unwrap();
-    let mut place = pod;
-    for key in path.split('/').skip(1) {
-        place = match key.parse::<usize>() {
-            Ok(index) => &mut place[index],
-            Err(_) => &mut place[key],
-        };
+fn edit(pod: &mut Value, pointer: &str, value: &Value) -> Option<()> {
+    let (path, last) = pointer.rsplit_once('/')?;
+    if last == "-" && pod.pointer(path).is_none() {
+        // A list that is not there yet.
+        let (path, name) = path.rsplit_once('/')?;
+        pod.pointer_mut(path)?[name] = json!([]);
     }
-    match (last.parse::<usize>(), value) {
-        (Ok(index), Value::Null) => drop(place.as_array_mut().unwrap().remove(index)),
-        (Err(_), Value::Null) => drop(place.as_object_mut().unwrap().remove(last)),
-        (Err(_), value) if last == "-" && place.is_array() => place.as_array_mut().unwrap().push(value.clone()),
-        (Err(_), value) if last == "-" => *place = json!([value]),
-        (Err(_), value) => place[last] = value.clone(),
-        (Ok(index), value) => place[index] = value.clone(),
+    match (pod.pointer_mut(path)?, value) {
+        (Value::Array(list), value) if last == "-" => list.push(value.clone()),
+        (Value::Array(list), Value::Null) => {
+            let index = last.parse().ok().filter(|index| *index < list.len())?;
+            list.remove(index);
+        }
+        (Value::Object(object), Value::Null) => {
+            object.remove(last)?;
+        }
+        (Value::Object(object), value) => {
+            object.insert(last.into(), value.clone());
+        }
+        (place, _) => panic!("{pointer}: {place}"),
     }
+    Some(())
 }
 
 fn one(lacks: &'static str, pointer: &'static str, value: Value) -> Harm {
@@ -82,7 +89,14 @@ fn cluster() -> Vec<Harm> {
         one(
             "only-its-containers",
             "/spec/initContainers/-",
-            json!({"name": "extra", "image": "registry.invalid/extra:1", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}),
+            json!({
+                "name": "extra", "image": "registry.invalid/extra:1",
+                "resources": {"limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}},
+                "securityContext": {
+                    "runAsUser": 65532, "runAsGroup": 65532, "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": true,
+                },
+            }),
         ),
         invalid(one(
             "no-ephemeral-containers",

@@ -3,3 +3,4 @@
 pub mod cel;
 pub mod good;
 pub mod harm;
+pub mod random;

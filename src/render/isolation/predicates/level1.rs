@@ -64,6 +64,6 @@ pub(super) const ADDED: [Predicate; 10] = [
         "workspace-directories",
         "of the workspace the agent sees the directories `agents` and `shared`, not the whole",
         "variables.agents.all(c, c.?volumeMounts.orValue([]).all(m, m.name != 'workspace' || \
-         (m.?subPath.orValue('') + '/').matches('^(agents|shared)/') && m.mountPath == '/workspace/' + m.subPath))",
+         (m.?subPath.orValue('') in ['agents', 'shared'] || m.?subPath.orValue('').startsWith('agents/')) && m.mountPath == '/workspace/' + m.subPath))",
     ),
 ];
