@@ -66,7 +66,7 @@ impl Manifest {
 
     /// The pod that the operator makes of it.
     pub fn pod(&self, level: Isolation) -> Value {
-        let frame = Frame { level, pulse_image: "lazarus-pit:dev", proxy: self.proxy.as_ref() };
+        let frame = Frame { level, pulse_image: "lazarus-pit:dev", network_check_seconds: 300, proxy: self.proxy.as_ref() };
         let agent: &AgentSpec = &self.cell.spec.agents[self.agent];
         serde_json::to_value(render::pod(&self.cell, agent, 1, frame)).unwrap()
     }
