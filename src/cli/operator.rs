@@ -85,17 +85,10 @@ impl Arguments {
         let identity = identity.unwrap_or_else(|| names::OPERATOR.into());
         let namespace = self.namespace.or_else(|| variable("POD_NAMESPACE"));
         let namespace = namespace.unwrap_or_else(|| names::OPERATOR_NAMESPACE.into());
-        let mut kube_config = kube::Config::infer().await.map_err(|error| {
-            format!("there is no cluster to work with: neither a ServiceAccount nor a usable kubeconfig was found ({error})")
-        })?;
-        // kube's own retries can take minutes inside one call (15 tries, doubling).
-        kube_config.default_retry = false;
-        let pulse_image = self
-            .pulse_image
-            .or_else(|| variable("LAZARUS_IMAGE"))
-            .ok_or("the image of the sidecars is not known: set --pulse-image or $LAZARUS_IMAGE to the image of this program")?;
+        let kube_config = cluster().await?;
+        let outfit = outfit(self.pulse_image, &config)?;
         let version = env!("CARGO_PKG_VERSION");
-        tracing::info!(version, server = %kube_config.cluster_url, identity, %address, pulse_image, "starting");
+        tracing::info!(version, server = %kube_config.cluster_url, identity, %address, pulse_image = outfit.pulse_image, "starting");
         let listener = TcpListener::bind(self.health_address)
             .await
             .map_err(|error| format!("cannot listen on {} for probes (--health-address): {error}", self.health_address))?;
@@ -132,18 +125,14 @@ impl Arguments {
             reader: Reader::new(client.clone(), stores.clone(), config.defaults, config.ceilings.clone()),
             stores,
             publisher: Publisher::new(guarded.clone(), &identity),
-            fences: Fences::new(guarded.clone(), config.ceilings.clone()),
+            fences: Fences::new(guarded.clone(), config.ceilings),
             guarded,
             leadership: leadership.clone(),
             permits: Permits::new(clock.monotonic()),
             clock,
             heartbeats,
             gateway: Some(gateway.clone()),
-            outfit: Outfit {
-                pulse_image,
-                network_check_seconds: config.network_check_seconds,
-                proxy: config.ceilings.egress_proxy,
-            },
+            outfit,
             metrics: Arc::clone(&metrics),
             memory: Memory::default(),
             enforcement: Enforcement::unknown(Concern::Approvals),
@@ -189,6 +178,24 @@ impl Arguments {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// What agents' pods are made with.
+fn outfit(pulse_image: Option<String>, config: &Config) -> Result<Outfit, Error> {
+    let pulse_image = pulse_image
+        .or_else(|| variable("LAZARUS_IMAGE"))
+        .ok_or("the image of the sidecars is not known: set --pulse-image or $LAZARUS_IMAGE to the image of this program")?;
+    let Config { network_check_seconds, ceilings, .. } = config;
+    Ok(Outfit { pulse_image, network_check_seconds: *network_check_seconds, proxy: ceilings.egress_proxy.clone() })
+}
+
+async fn cluster() -> Result<kube::Config, Error> {
+    let mut config = kube::Config::infer().await.map_err(|error| {
+        format!("there is no cluster to work with: neither a ServiceAccount nor a usable kubeconfig was found ({error})")
+    })?;
+    // kube's own retries can take minutes inside one call (15 tries, doubling).
+    config.default_retry = false;
+    Ok(config)
 }
 
 /// An address that other pods can reach; it leads the gateway's Service to this replica.

@@ -115,9 +115,10 @@ fn isolation(mission: &Mission) -> String {
     let workspace =
         workspace.map_or("a directory of each agent's own".into(), |found| format!("{}, {}", found.claim, found.size.to_text()));
     let message = mission.isolation_message.as_deref().unwrap_or("nothing is claimed");
-    match verified {
-        true => format!("{level} ✔ verified; workspace: {workspace}"),
-        false => format!("{level}: {message}; workspace: {workspace}"),
+    if verified {
+        format!("{level} ✔ verified; workspace: {workspace}")
+    } else {
+        format!("{level}: {message}; workspace: {workspace}")
     }
 }
 

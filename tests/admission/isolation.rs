@@ -146,8 +146,8 @@ async fn a_pod_stays_as_it_was_admitted() {
     for (label, value) in [("level", json!("None")), ("level", Value::Null), ("cell", json!("two")), ("cell", Value::Null)] {
         for path in [theirs.clone(), format!("{theirs}/status")] {
             let change = json!({"metadata": {"labels": {format!("lazarus-pit.io/{label}"): value}}});
-            let says = format!("the label lazarus-pit.io/{label} of an agent's pod stays as it was set");
-            assert_refused(master.merge(&path, change.clone()).await, 403, &says);
+            let kept = format!("the label lazarus-pit.io/{label} of an agent's pod stays as it was set");
+            assert_refused(master.merge(&path, change.clone()).await, 403, &kept);
             assert_refused(admin.merge(&path, change).await, 403, "lazarus-pit.io/");
         }
     }

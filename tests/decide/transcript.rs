@@ -205,7 +205,7 @@ fn settle(world: &mut World, out: &mut String) {
         for action in &actions {
             match action {
                 Action::Create { agent, attempt, level: Isolation::Level1 } => {
-                    writeln!(out, "  create {agent} {attempt}").unwrap()
+                    writeln!(out, "  create {agent} {attempt}").unwrap();
                 }
                 Action::Create { agent, attempt, level } => writeln!(out, "  create {agent} {attempt} at {level}").unwrap(),
                 Action::Claim { agent: _ } => writeln!(out, "  claim the workspace").unwrap(),

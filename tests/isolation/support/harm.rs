@@ -45,10 +45,10 @@ fn edit(pod: &mut Value, pointer: &str, value: &Value) -> Option<()> {
         pod.pointer_mut(path)?[name] = json!([]);
     }
     match (pod.pointer_mut(path)?, value) {
-        (Value::Array(list), value) if last == "-" => list.push(value.clone()),
-        (Value::Array(list), Value::Null) => {
-            let index = last.parse().ok().filter(|index| *index < list.len())?;
-            list.remove(index);
+        (Value::Array(items), value) if last == "-" => items.push(value.clone()),
+        (Value::Array(items), Value::Null) => {
+            let index = last.parse().ok().filter(|index| *index < items.len())?;
+            items.remove(index);
         }
         (Value::Object(object), Value::Null) => {
             object.remove(last)?;
@@ -74,7 +74,7 @@ fn invalid(harm: Harm) -> Harm {
     Harm { valid: false, ..harm }
 }
 
-fn source(source: Value) -> Value {
+fn source(source: &Value) -> Value {
     json!({"name": "other", "projected": {"sources": [source]}})
 }
 
@@ -109,7 +109,7 @@ fn cluster() -> Vec<Harm> {
         one(
             "gateway-token-only",
             "/spec/volumes/-",
-            source(json!({"serviceAccountToken": {"audience": "lazarus-gateway", "path": "token"}})),
+            source(&json!({"serviceAccountToken": {"audience": "lazarus-gateway", "path": "token"}})),
         ),
         one("gateway-token-only", "/spec/volumes/0/projected/sources/0/serviceAccountToken/audience", Value::Null),
         one(
@@ -121,7 +121,7 @@ fn cluster() -> Vec<Harm> {
             "no-certificates",
             "/spec/volumes/-",
             source(
-                json!({"podCertificate": {"signerName": "example.com/any", "keyType": "ED25519", "credentialBundlePath": "bundle.pem"}}),
+                &json!({"podCertificate": {"signerName": "example.com/any", "keyType": "ED25519", "credentialBundlePath": "bundle.pem"}}),
             ),
         )),
         one("default-account", "/spec/serviceAccountName", json!("other")),
@@ -255,6 +255,6 @@ fn level3() -> Vec<Harm> {
             json!({"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "any", "key": "any"}}}),
         ),
         one("no-imported-variables", "/spec/containers/0/envFrom/-", json!({"configMapRef": {"name": "any"}})),
-        one("no-secret-volumes", "/spec/volumes/-", source(json!({"secret": {"name": "any"}}))),
+        one("no-secret-volumes", "/spec/volumes/-", source(&json!({"secret": {"name": "any"}}))),
     ]
 }
