@@ -304,6 +304,10 @@ pub struct ConfigFile {
     "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
     "no amount in `requests` may be greater than the same one in `limits`: lower the request or raise the limit"
 ))]
+#[x_kube(validation = (
+    "!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(name, !(name in self.limits) || quantity(string(self.limits[name])).isGreaterThan(quantity('0')))",
+    "a limit of 0 for cpu, memory or ephemeral-storage is none at all: write how much the agent may use, or leave it out"
+))]
 pub struct Resources {
     /// What the agent is guaranteed, by resource name: `cpu`, `memory`, `nvidia.com/gpu`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -110,7 +110,10 @@ spec:
     assert_eq!(spec.node_selector.unwrap()["kubernetes.io/os"], "linux");
     assert_eq!((&container.command, &container.args), (&Some(vec!["/lazarus".into()]), &Some(vec!["demo-agent".into()])));
     let resources = serde_json::to_value(container.resources.as_ref().unwrap()).unwrap();
-    assert_eq!(resources, serde_json::json!({"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}));
+    // What the manifest leaves out is limited all the same.
+    let requests = serde_json::json!({"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "64Mi"});
+    let limits = serde_json::json!({"cpu": "2", "memory": "64Mi", "ephemeral-storage": "2Gi"});
+    assert_eq!(resources, serde_json::json!({"requests": requests, "limits": limits}));
     let port = &container.ports.as_ref().unwrap()[0];
     assert_eq!((port.name.as_deref(), port.container_port), (Some("http"), 8081));
     let mount = container.volume_mounts.as_ref().unwrap().iter().find(|mount| mount.mount_path == "/etc/clerk").unwrap();

@@ -47,7 +47,7 @@ async fn nobody_starts_where_network_policies_do_nothing_until_they_do() {
 
     drop(unenforced);
     // Asked anew each time: the lab's API server was away.
-    let state = ["get", "mcell", CELL, "-o", "jsonpath={.status.agents[0].state}"];
-    soon("it starts by itself", async || stage.kubectl(&state).is_ok_and(|state| state == "Alive")).await;
+    let shown = ["get", "mcell", CELL, "-o", "jsonpath={.status.agents[0].state}"];
+    soon("it starts by itself", async || stage.kubectl(&shown).is_ok_and(|state| state == "Alive")).await;
     well(&lab::client().await).await;
 }
