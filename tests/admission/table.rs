@@ -19,7 +19,12 @@ pub type Refused = (&'static str, At, &'static str, &'static [&'static str]);
 
 /// What must be refused.
 pub const REFUSED: &[Refused] = &[
-    ("limit of 0", Agent, "resources: {limits: {cpu: '0'}}", &["a limit of 0 for cpu, memory or ephemeral-storage is none at all"]),
+    (
+        "limit of 0",
+        Agent,
+        "resources: {limits: {cpu: '0'}}",
+        &["a limit of 0 for cpu, memory or ephemeral-storage is none at all"],
+    ),
     // Isolation.
     ("level in small letters", Spec, "isolation: level1", &["spec.isolation: Unsupported value", "\"Level1\""]),
     ("Level2 with a tag", Spec, "isolation: Level2", &["need every `image` by digest: write NAME@sha256:…"]),

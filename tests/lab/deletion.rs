@@ -5,8 +5,11 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, PostParams, PropagationPolicy};
 use lazarus::api::conditions::ConditionType::Ready;
 use lazarus::api::conditions::Reason;
-use lazarus::api::{AgentSpec, AgentState, MissionCell, names};
+use lazarus::api::{AgentSpec, AgentState, Isolation, MissionCell, MissionCellStatus};
+use lazarus::observe::Cell;
+use lazarus::render::{self, Frame};
 
+use super::support::mission::IMAGE;
 use super::support::scene::may_run;
 use super::support::stage::CELL;
 use super::support::{Stage, agent, agent_that, lab, mission, operator};
@@ -98,16 +101,21 @@ async fn comes_to_its_turn(stage: &Stage, old: &str) {
 #[ignore = "needs the lab: run make test"]
 async fn a_pod_of_nobody_is_never_adopted() {
     let stage = Stage::new("foreign").await;
-    // Admission lets only the operator write these labels, so the test borrows its name.
+    // Admission lets only the operator write these labels, and only on pods as it makes them: the test borrows its name.
     let borrowed = lab::client_as(Some(operator::USER)).await;
-    let pod: Pod = serde_json::from_value(serde_json::json!({
-        "metadata": {"name": "stranger", "labels": {names::CELL: CELL, names::AGENT: "scout", names::ATTEMPT: "1"}},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "containers": [{"name": "agent", "image": "lazarus-pit:dev", "command": ["/lazarus", "demo-agent"]}],
-        },
-    }))
-    .unwrap();
+    let MissionCell { metadata: _, spec, status: _ } = mission(CELL, [agent("scout")]);
+    let cell = Cell {
+        name: CELL.into(),
+        namespace: stage.namespace.clone(),
+        uid: "of-nobody".into(),
+        generation: 1,
+        deleting: false,
+        spec,
+        status: MissionCellStatus::default(),
+    };
+    let frame = Frame { level: Isolation::None, pulse_image: IMAGE, network_check_seconds: 300, proxy: None };
+    let mut pod = render::pod(&cell, &cell.spec.agents[0], 1, frame);
+    (pod.metadata.name, pod.metadata.owner_references) = (Some("stranger".into()), None);
     Api::<Pod>::namespaced(borrowed, &stage.namespace).create(&PostParams::default(), &pod).await.unwrap();
     stage.apply(&mission(CELL, [agent("scout")])).await;
     waits_for_its_predecessor(&stage).await;
