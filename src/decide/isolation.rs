@@ -143,7 +143,8 @@ pub(super) fn verdict(snapshot: &Snapshot, agents: &[AgentStatus]) -> Option<Fin
     }
     let living: Vec<_> = agents.iter().filter_map(|agent| Some((agent, living(snapshot, agent)?))).collect();
     let network = |pod: &Pod| snapshot.pulses.get(&pod.uid).copied().unwrap_or_default().network;
-    if let Some((agent, _)) = living.iter().find(|(_, pod)| network(pod) == Network::Open && pod.level >= Some(Isolation::Level1))
+    if let Some((agent, _)) =
+        living.iter().find(|(_, pod)| runs(pod) && network(pod) == Network::Open && pod.level >= Some(Isolation::Level1))
     {
         let message = "its pod reaches what its level closes: look for a NetworkPolicy that allows it, and whether the cluster enforces them";
         return say("False", Reason::NetworkNotEnforced, format!("{}: {message}", agent.name));
