@@ -13,7 +13,7 @@ use lazarus::api::{
 
 use super::support::beats::{container, impatient, never_was, posting, seen_well, signal};
 use super::support::people::{asking, asking_with, decision};
-use super::support::stage::CELL;
+use super::support::stage::{CELL, soon};
 use super::support::told::Fate;
 use super::support::{Stage, agent, lab, mission, quick, writes};
 
@@ -317,4 +317,14 @@ async fn a_revival_costs_few_writes() {
     let counted = writes::since(before, &stage.namespace);
     let cell = counted.cells.iter().find(|cell| cell.cell == CELL).unwrap();
     assert!(cell.total.count <= 5, "one delete, one create, three status patches: {:#?}", cell.writes);
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: run make test"]
+async fn what_was_decided_is_kept_no_longer_than_the_policy_says() {
+    let (stage, request) = one_dead("retain", asking_with(Approval { retain_seconds: Some(0), ..Approval::default() })).await;
+    stage.person("alice", &["approve", &request.name_any(), "--wait=false"]).unwrap();
+    stage.until("the agent is back", |mission| mission.alive("scout", 2)).await;
+    let requests = stage.api::<RevivalRequest>();
+    soon("the request is gone", async || requests.get_opt(&request.name_any()).await.unwrap().is_none()).await;
 }
