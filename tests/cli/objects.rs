@@ -72,6 +72,8 @@ fn status() -> Value {
             "exitCode": 3, "outcome": "Open", "log": "no more ideas",
         }],
         "counts": { "desired": 4, "alive": 1, "revived": 5, "asks": 1, "summary": "1/4" },
+        "isolation": { "level": "Level2", "verified": true },
+        "workspace": { "claim": "night-watch-workspace", "size": "5Gi", "retain": "Delete" },
         "effectivePolicy": {
             "source": "AgentPolicy/careful", "revive": "Ask", "minimumGate": "Always", "disruption": "Recreate",
             "heartbeat": heartbeat, "storm": { "maxUnhealthyPercent": 40, "minAgents": 3, "maxInFlight": 1, "cooldownSeconds": 300 },

@@ -68,7 +68,7 @@ fn a_snapshot_or_a_line_of_the_log_is_decided_on() {
         (run.code, run.out.as_str()),
         (
             0,
-            "missions/night-watch at 2026-01-01T12:00:00+00:00\n  create the pod of scout, incarnation 1\n  look again when something changes\n"
+            "missions/night-watch at 2026-01-01T12:00:00+00:00\n  create the pod of scout, incarnation 1, at isolation Level1\n  look again when something changes\n"
         ),
         "{}",
         run.err
@@ -76,7 +76,7 @@ fn a_snapshot_or_a_line_of_the_log_is_decided_on() {
     let line = file("line.json", &record().line());
     assert_eq!(simulate(&["--snapshot", &line]).out, run.out, "with its time");
     let json = simulate(&["--snapshot", &line, "-o", "json"]).json();
-    assert_eq!(json["plan"]["actions"], json!([{ "Create": { "agent": "scout", "attempt": 1 } }]));
+    assert_eq!(json["plan"]["actions"], json!([{ "Create": { "agent": "scout", "attempt": 1, "level": "Level1" } }]));
 }
 
 #[test]

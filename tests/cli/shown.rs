@@ -39,11 +39,12 @@ fn status_of_one_mission_says_how_it_is_and_what_to_type() {
     contains(
         &run,
         &[
-            "Mission   missions/night-watch — Keep the release train green\n",
-            "Policy    AgentPolicy/careful (revive: Ask)\n",
-            "Status    ✖ not Ready, AwaitingApproval: scribe: hangs\n",
-            "Agents    1/4 alive, 5 brought back so far\n",
-            "Next      Restart relay 2126-01-01 14:33:00Z (in ",
+            "Mission     missions/night-watch — Keep the release train green\n",
+            "Policy      AgentPolicy/careful (revive: Ask)\n",
+            "Isolation   Level2 ✔ verified; workspace: night-watch-workspace, 5Gi\n",
+            "Status      ✖ not Ready, AwaitingApproval: scribe: hangs\n",
+            "Agents      1/4 alive, 5 brought back so far\n",
+            "Next        Restart relay 2126-01-01 14:33:00Z (in ",
             "AGENT    STATE       SINCE",
             "scout    ✔ alive ",
             "night-watch-scout-1-x7k2p / n1",

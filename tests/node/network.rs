@@ -6,7 +6,7 @@ use lazarus::api::{AgentState, Isolation};
 use super::ground::Ground;
 use super::support::operator::well;
 use super::support::stage::{CELL, soon};
-use super::support::{Stage, agent, fence, lab, mission};
+use super::support::{Stage, agent, lab, mission};
 
 /// Nobody enforces NetworkPolicies until this is dropped. The lab starts again on its data, both times.
 struct Unenforced;
@@ -33,7 +33,6 @@ async fn nobody_starts_where_network_policies_do_nothing_until_they_do() {
     let unenforced = Unenforced::begin();
     well(&lab::client().await).await;
     let stage = Stage::new("unenforced").await;
-    fence::close(&stage);
     stage.apply(&mission(CELL, [agent("scout")])).await;
     let mut free = mission("free", [agent("relay")]);
     free.spec.isolation = Some(Isolation::None);

@@ -79,7 +79,7 @@ fn errors_name_the_key_and_what_is_allowed() {
         (
             "concurency: 3",
             "FILE: unknown field `concurency`, expected one of `defaults`, `leaderElection`, `concurrency`, \
-                           `requestTimeoutSeconds`, `gateway`, `log`",
+                           `requestTimeoutSeconds`, `gateway`, `isolation`, `log`",
         ),
         (
             "defaults: {restart: {attempts: 1}}",
@@ -102,6 +102,24 @@ fn errors_name_the_key_and_what_is_allowed() {
         (
             "gateway: {external: {sans: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]}}",
             "FILE: gateway.external.sans has 17 names: it must have at most 16",
+        ),
+        ("isolation: {minimumLevel: Level9}", "isolation.minimumLevel: unknown variant `Level9`"),
+        (
+            "isolation: {allowedRegistries: [registry.example]}",
+            "FILE: isolation.allowedRegistries[0] is \"registry.example\": it must end with `/`",
+        ),
+        ("isolation: {maxEgress: [anywhere]}", "FILE: isolation.maxEgress[0] is \"anywhere\": it must be a range of addresses"),
+        (
+            "isolation: {egressProxy: {namespaceSelector: {a: b}, podSelector: {}, port: 1, url: http://x}}",
+            "FILE: isolation.egressProxy.podSelector is empty: it must have the labels of the proxy",
+        ),
+        (
+            "isolation: {egressProxy: {namespaceSelector: {a: b}, podSelector: {a: b}, port: 0, url: http://x}}",
+            "FILE: isolation.egressProxy.port is 0: it must be between 1 and 65535",
+        ),
+        (
+            "isolation: {egressProxy: {namespaceSelector: {a: b}, podSelector: {a: b}, port: 1, url: x}}",
+            "FILE: isolation.egressProxy.url is \"x\": it must be such as",
         ),
         ("concurrency: 0", "FILE: concurrency is 0: it must be between 1 and 256"),
         ("concurrency: 257", "FILE: concurrency is 257: it must be between 1 and 256"),
