@@ -305,7 +305,7 @@ pub struct ConfigFile {
     "no amount in `requests` may be greater than the same one in `limits`: lower the request or raise the limit"
 ))]
 #[x_kube(validation = (
-    "!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(name, !(name in self.limits) || quantity(string(self.limits[name])).isGreaterThan(quantity('0')))",
+    "!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(name, !(name in self.limits) || !string(self.limits[name]).matches('^0*[.]?0*([a-zA-Z]+[-+]?[0-9]*)?$'))",
     "a limit of 0 for cpu, memory or ephemeral-storage is none at all: write how much the agent may use, or leave it out"
 ))]
 pub struct Resources {
