@@ -79,7 +79,7 @@ pub struct AgentSpec {
     /// Processor, memory and other resources of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Ports the agent listens on. For people and Services; a port that is not listed works as well.
+    /// Ports the agent listens on. For people and Services; from isolation `Level1` on no other is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

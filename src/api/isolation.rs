@@ -51,9 +51,13 @@ impl std::fmt::Display for Isolation {
     }
 }
 
-/// The volume that the agents of a mission share.
+/// The volume that the agents of a mission share. A claim that is there already is taken only if it was made for a mission of this
+/// name.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "(has(self.storageClassName) ? self.storageClassName : '') == (has(oldSelf.storageClassName) ? oldSelf.storageClassName : '') && (has(self.accessMode) ? self.accessMode : 'ReadWriteOnce') == (has(oldSelf.accessMode) ? oldSelf.accessMode : 'ReadWriteOnce')"
+).message("`storageClassName` and `accessMode` of a workspace can't change, as no claim can: remove `workspace`, or make a mission of another name"))]
 pub struct Workspace {
     /// How large it is, such as 5Gi. It grows where the StorageClass allows it, and never shrinks.
     pub size: Amount,
@@ -67,7 +71,8 @@ pub struct Workspace {
     /// `ReadWriteOnce`: on one node, so all agents of the mission run on one. `ReadWriteMany`: on any. Absent: `ReadWriteOnce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_mode: Option<AccessMode>,
-    /// What becomes of it with the mission: `Delete` or `Retain`. Absent: `Delete`.
+    /// What becomes of it with the mission: `Delete` or `Retain`. Absent: a claim that is made goes with the mission, and one that
+    /// an earlier mission retained stays retained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain: Option<Retain>,
 }

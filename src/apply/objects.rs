@@ -6,8 +6,9 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions
 use super::guard::{Guarded, WriteError};
 use super::requests;
 use crate::api::{EgressProxy, names};
-use crate::decide::Action;
+use crate::decide::{Action, ClaimChange, REFUSED_CLAIM};
 use crate::observe::Cell;
+use crate::render::isolation::workspace;
 use crate::render::{self, Frame};
 use crate::report::metrics::{Kind, Verb};
 
@@ -48,7 +49,7 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, outfit: &Out
             let frame = Frame { level: *level, pulse_image, network_check_seconds, proxy: proxy.as_ref() };
             create(guarded, cell, agent, *attempt, frame).await
         }
-        Action::Claim { agent } => make_claim(guarded, cell, agent).await,
+        Action::Claim(change) => claim(guarded, cell, change).await,
         Action::Account { agent } => make_account(guarded, cell, agent).await,
         Action::Delete { pod, uid, why } => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
@@ -97,19 +98,42 @@ async fn make_account(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<App
     }
 }
 
-async fn make_claim(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<Applied, WriteError> {
-    let Some(claim) = render::isolation::workspace::claim(cell) else { return Ok(Applied::Done) };
-    let name = claim.metadata.name.clone().unwrap_or_default();
+async fn claim(guarded: &Guarded, cell: &Cell, change: &ClaimChange) -> Result<Applied, WriteError> {
+    let name = names::workspace(&cell.name);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(guarded.reader().clone(), &cell.namespace);
-    // Whoever was its owner before is left out, so that it is no longer.
-    let parameters = PatchParams::apply(names::OPERATOR).force();
-    let patch = Patch::Apply(&claim);
-    match guarded.write(Verb::Patch, Kind::PersistentVolumeClaim, claims.patch(&name, &parameters, &patch)).await {
+    let patch = match change {
+        ClaimChange::Make => None,
+        ClaimChange::Own(owned) => Some(workspace::ownership(cell, *owned)),
+        ClaimChange::Grow(size) => Some(workspace::growth(size)),
+    };
+    let written = match (patch, workspace::claim(cell)) {
+        (Some(patch), _) => {
+            let parameters = PatchParams { field_manager: Some(names::OPERATOR.into()), ..PatchParams::default() };
+            let patch = Patch::Merge(&patch);
+            let call = claims.patch(&name, &parameters, &patch);
+            guarded.write(Verb::Patch, Kind::PersistentVolumeClaim, call).await
+        }
+        (None, Some(claim)) => {
+            let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
+            let call = claims.create(&parameters, &claim);
+            guarded.write(Verb::Create, Kind::PersistentVolumeClaim, call).await
+        }
+        (None, None) => return Ok(Applied::Done),
+    };
+    match written {
         Ok(_) => {
-            tracing::info!(namespace = cell.namespace, cell = cell.name, claim = name, "made the claim of the workspace");
+            tracing::info!(
+                namespace = cell.namespace,
+                cell = cell.name,
+                claim = name,
+                ?change,
+                "wrote the claim of the workspace"
+            );
             Ok(Applied::Done)
         }
-        Err(error) => refused(error, agent),
+        // An earlier try made it, or somebody did: the next look says whose it is.
+        Err(error) if error.already_exists() || error.not_found() => Ok(Applied::Done),
+        Err(error) => refused(error, REFUSED_CLAIM),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::output::{Output, table};
-use crate::decide::{Action, Plan, decide};
+use crate::decide::{Action, ClaimChange, Plan, decide};
 use crate::observe::Snapshot;
 use crate::report::decision::{Difference, Record, Replay};
 use crate::report::{self};
@@ -237,7 +237,12 @@ fn told(simulated: &Simulated, snapshot: &Snapshot, plan: &Plan) -> String {
             Action::Create { agent, attempt, level } => {
                 format!("create the pod of {agent}, incarnation {attempt}, at isolation {level}")
             }
-            Action::Claim { agent: _ } => "make the claim of the mission's workspace".into(),
+            Action::Claim(change) => match change {
+                ClaimChange::Make => "make the claim of the mission's workspace".into(),
+                ClaimChange::Own(true) => "let the claim of the workspace go with the mission".into(),
+                ClaimChange::Own(false) => "let the claim of the workspace outlive the mission".into(),
+                ClaimChange::Grow(size) => format!("let the claim of the workspace grow to {}", size.to_text()),
+            },
             Action::Account { agent } => format!("make the service account that {agent} reports with from elsewhere"),
             Action::Delete { pod, uid: _, why } => format!("delete pod {pod} ({why:?})"),
             Action::Ask { name, spec } => {

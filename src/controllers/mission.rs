@@ -23,7 +23,7 @@ use crate::apply::guard::{Guarded, WriteError};
 use crate::apply::network;
 use crate::apply::permits::Permits;
 use crate::apply::{self, Applied, Outfit};
-use crate::decide::{Action, Plan, Why, cooldown_seconds, decide, expected};
+use crate::decide::{Action, Plan, REFUSED_CLAIM, Why, cooldown_seconds, decide, expected};
 use crate::gateway::Gateway;
 use crate::observe::{self, Known, Neighbour, Reader, Snapshot, Stores, Unrest};
 use crate::report::metrics::{Category, Metrics, ReconcileResult};
@@ -267,9 +267,10 @@ impl Context {
                     );
                     self.memory.refused(&cell.uid, &agent, cell.generation, message, self.clock.now());
                 }
-                (Ok(Applied::Done), Action::Create { agent, .. } | Action::Account { agent } | Action::Claim { agent }) => {
+                (Ok(Applied::Done), Action::Create { agent, .. } | Action::Account { agent }) => {
                     self.memory.accepted(&cell.uid, agent);
                 }
+                (Ok(Applied::Done), Action::Claim(_)) => self.memory.accepted(&cell.uid, REFUSED_CLAIM),
                 (Ok(Applied::Done), Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. }) => {}
                 // One agent's trouble must not keep the others from what is due to them.
                 (Err(error), _) => failure = failure.or(Some(error.into())),
@@ -339,9 +340,7 @@ impl Failure {
 fn levels(plan: &Plan) -> BTreeSet<Isolation> {
     let level = |action: &Action| match action {
         Action::Create { level, .. } => Some(*level),
-        Action::Account { .. } | Action::Claim { .. } | Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. } => {
-            None
-        }
+        Action::Account { .. } | Action::Claim(_) | Action::Delete { .. } | Action::Ask { .. } | Action::Forget { .. } => None,
     };
     plan.actions.iter().filter_map(level).collect()
 }

@@ -4,14 +4,15 @@ use super::mission::{Finding, finding};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::egress::refused_egress;
 use crate::api::{AgentSpec, AgentStatus, Isolation, IsolationStatus};
-use crate::observe::{Container, Ground, Network, Pod, Snapshot};
+use crate::observe::{Container, Ground, Network, Obstacle, Pod, Snapshot};
 
 /// The level that new incarnations of a mission get: the highest of what the mission, its namespace and the operator's
 /// configuration say, and of what its living agents already have.
 #[must_use]
 pub fn level(snapshot: &Snapshot) -> Isolation {
     // Who has not started has nothing to lose.
-    let living = snapshot.pods.iter().filter(|pod| pod.may_run() && runs(pod)).filter_map(|pod| pod.level).max();
+    let own = |pod: &&Pod| pod.owner.as_ref() == Some(&snapshot.cell.uid);
+    let living = snapshot.pods.iter().filter(own).filter(|pod| pod.may_run() && runs(pod)).filter_map(|pod| pod.level).max();
     wanted(snapshot).max(living.unwrap_or(Isolation::None))
 }
 
@@ -19,6 +20,22 @@ fn wanted(snapshot: &Snapshot) -> Isolation {
     let ground = &snapshot.ground;
     let least = ground.minimum_level.max(ground.ceilings.minimum_level).unwrap_or(Isolation::None);
     snapshot.cell.spec.isolation.unwrap_or_default().max(least)
+}
+
+/// Why an agent's pod is not ended for a successor, which would have to wait; `None`: nothing speaks against it. Who has not
+/// started has less to lose.
+pub(super) fn postponed(snapshot: &Snapshot, spec: &AgentSpec, pod: &Pod) -> Option<String> {
+    if let Some((_, why)) = obstacle(snapshot, spec) {
+        return Some(why);
+    }
+    if level(snapshot) == Isolation::None || !runs(pod) {
+        return None;
+    }
+    let is_open = |pod: &&Pod| runs(pod) && snapshot.pulses.get(&pod.uid).is_some_and(|pulse| pulse.network == Network::Open);
+    if snapshot.pods.iter().any(|pod| is_open(&pod)) {
+        return Some("its pod could reach what its level closes".into());
+    }
+    (snapshot.obstacle == Some(Obstacle::Blind)).then(|| "whether its network is closed could not be found out".into())
 }
 
 /// Whether a pod is to be replaced for its level: it has less than what applies by now, or more, and its agent has not started,
@@ -84,14 +101,17 @@ fn refused(snapshot: &Snapshot, spec: &AgentSpec, level: Isolation) -> Option<St
 
 /// What the cluster can't do.
 fn unavailable(ground: &Ground, spec: &AgentSpec, level: Isolation) -> Option<String> {
+    if let Some(why) = &ground.obscure {
+        return Some(format!("which level applies is not known: {why}"));
+    }
+    if let Some(lack) = &ground.unfenced {
+        return Some(format!("the NetworkPolicies of {level} can't be written: {lack}"));
+    }
     if level == Isolation::None {
         return None;
     }
     if let Some(lack) = &ground.unchecked {
         return Some(format!("the API server would not refuse a pod with less than {level}: {lack}"));
-    }
-    if let Some(lack) = &ground.unfenced {
-        return Some(format!("the NetworkPolicies of {level} can't be written: {lack}"));
     }
     let nodes = ground.nodes;
     // Where there is no node at all the scheduler says so; where another runtime is named, the kubelet refuses what it can't do.
@@ -99,7 +119,10 @@ fn unavailable(ground: &Ground, spec: &AgentSpec, level: Isolation) -> Option<St
         return None;
     }
     let lacks = |count: u32, what: &str, needs: &str| {
-        (count == 0).then(|| format!("no node of the mission has {what}, which {level} needs: {needs}"))
+        // The scheduler does not look at these, so any node may be the one.
+        (count < nodes.all).then(|| {
+            format!("{count} of the {} nodes that nodeSelector admits have {what}, which {level} needs: {needs}", nodes.all)
+        })
     };
     let groups =
         lacks(nodes.supplemental_groups_policy, "supplementalGroupsPolicy", "that takes Kubernetes 1.31 and containerd 2.0");
@@ -157,7 +180,7 @@ pub(super) fn verdict(snapshot: &Snapshot, agents: &[AgentStatus]) -> Option<Fin
         return say("Unknown", Reason::Replacing, format!("{level} applies; {} has less until it is replaced", agent.name));
     }
     let stored = snapshot.cell.status.conditions.iter().find(|stored| stored.type_ == ConditionType::IsolationVerified.as_str());
-    let unknown = living.iter().any(|(_, pod)| network(pod) == Network::Unknown);
+    let unknown = living.iter().any(|(_, pod)| runs(pod) && network(pod) == Network::Unknown);
     if let Some(stored) = stored.filter(|stored| unknown && stored.reason == Reason::NetworkNotEnforced.as_str()) {
         // This replica leads since a moment ago; what the one before found out still holds.
         return say("False", Reason::NetworkNotEnforced, stored.message.clone());

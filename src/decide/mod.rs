@@ -20,6 +20,7 @@ mod workspace;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::api::quantity::Amount;
 use crate::api::{Isolation, MissionCellStatus, RevivalRequestSpec, RevivalRequestStatus};
 use crate::observe::{Scope, Snapshot};
 
@@ -30,6 +31,7 @@ pub use part::{part_of, role};
 pub use request::{expiry, quorum};
 pub use template::hash as template_hash;
 pub(crate) use template::sorted;
+pub use workspace::REFUSED_CLAIM;
 
 /// What to do now, and when to look again.
 ///
@@ -66,11 +68,8 @@ pub enum Action {
         /// The first agent that needs it.
         agent: String,
     },
-    /// Make the claim of the mission's workspace, or make it as the mission says now.
-    Claim {
-        /// The mission's first agent.
-        agent: String,
-    },
+    /// Make the claim of the mission's workspace, or change it.
+    Claim(ClaimChange),
     /// Delete a pod, if it still has this UID.
     Delete {
         /// Name of the pod.
@@ -94,6 +93,17 @@ pub enum Action {
         /// Its UID.
         uid: String,
     },
+}
+
+/// What becomes of a claim.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum ClaimChange {
+    /// It is made.
+    Make,
+    /// It goes with the mission from now on, or not.
+    Own(bool),
+    /// It grows to this size.
+    Grow(Amount),
 }
 
 /// The status of a RevivalRequest to write, if nobody has changed it since.

@@ -2,10 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Action;
+use super::{Action, ClaimChange};
+use crate::api::conditions::Reason;
 use crate::api::quantity::Amount;
 use crate::api::{Retain, WorkspaceStatus, names};
-use crate::observe::{Cell, Claim, Snapshot};
+use crate::observe::{Cell, Claim, Refusal, Snapshot};
+
+/// What stands for the claim among the agents of which something was refused: no agent has this name.
+pub const REFUSED_CLAIM: &str = "/workspace";
 
 /// What is said of it in the mission's status.
 pub(super) fn status(cell: &Cell) -> Option<WorkspaceStatus> {
@@ -17,21 +21,50 @@ pub(super) fn status(cell: &Cell) -> Option<WorkspaceStatus> {
     })
 }
 
-/// The claim is to be made, to become larger, or to go with the mission or not. It never shrinks: no volume can.
+/// What is to be done about the claim. It never shrinks: no volume can. One that was retained is given to a mission only if its
+/// manifest says so: what nobody said must not cost what somebody kept.
 pub(super) fn action(snapshot: &Snapshot, now: DateTime<Utc>) -> Option<Action> {
     let workspace = snapshot.cell.spec.workspace.as_ref()?;
-    let agent = snapshot.cell.spec.agents.first()?.name.clone();
-    let refused = snapshot.refusals.get(&agent).filter(|refusal| refusal.generation == snapshot.cell.generation);
-    if refused.is_some_and(|refusal| now < refusal.until) {
+    if refusal(snapshot, now).is_some() {
         return None;
     }
-    let wanted = match snapshot.claim.as_ref()? {
-        Claim::Missing => true,
-        Claim::Ending => false,
-        Claim::Present { owned, size } => {
-            let goes = workspace.retain.unwrap_or_default() == Retain::Delete;
-            *owned != goes || workspace.size.value() > Amount::Text(size.clone()).value()
+    let change = match snapshot.claim.as_ref()? {
+        Claim::Missing => ClaimChange::Make,
+        Claim::Ending | Claim::Foreign => return None,
+        Claim::Present { owned: true, .. } if workspace.retain == Some(Retain::Retain) => ClaimChange::Own(false),
+        Claim::Present { owned: false, .. } if workspace.retain == Some(Retain::Delete) => ClaimChange::Own(true),
+        Claim::Present { size, .. } if workspace.size.value() > Amount::Text(size.clone()).value() => {
+            ClaimChange::Grow(workspace.size.clone())
         }
+        Claim::Present { .. } => return None,
     };
-    wanted.then_some(Action::Claim { agent })
+    Some(Action::Claim(change))
+}
+
+/// What keeps agents from the volume, and when that is looked at again.
+pub(super) fn obstacle(snapshot: &Snapshot, now: DateTime<Utc>) -> Option<(Reason, String, Option<DateTime<Utc>>)> {
+    let name = names::workspace(&snapshot.cell.name);
+    match snapshot.claim.as_ref()? {
+        Claim::Missing => Some(match refusal(snapshot, now) {
+            Some(refusal) => {
+                let why = format!("the API server says of the workspace's claim: {}", refusal.message);
+                (Reason::PodRefused, why, Some(refusal.until))
+            }
+            None => (Reason::Starting, "the claim of the workspace is made first".into(), None),
+        }),
+        Claim::Ending => {
+            Some((Reason::Terminating, format!("claim {name} of an earlier mission of the same name is being deleted"), None))
+        }
+        Claim::Foreign => {
+            let why =
+                format!("there is a claim {name} already that is not this mission's: delete it, or name the mission otherwise");
+            Some((Reason::PodRefused, why, None))
+        }
+        Claim::Present { .. } => None,
+    }
+}
+
+fn refusal(snapshot: &Snapshot, now: DateTime<Utc>) -> Option<&Refusal> {
+    let refusal = snapshot.refusals.get(REFUSED_CLAIM)?;
+    (refusal.generation == snapshot.cell.generation && now < refusal.until).then_some(refusal)
 }

@@ -10,6 +10,9 @@ use crate::api::{Ceilings, Isolation};
 pub struct Ground {
     /// The least level that the label of its namespace admits.
     pub minimum_level: Option<Isolation>,
+    /// Why it is not known which level that is.
+    #[serde(default)]
+    pub obscure: Option<String>,
     /// What Pod Security enforces in its namespace, as the namespace's label says.
     pub pod_security: Option<String>,
     /// What the operator's configuration says.

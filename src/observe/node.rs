@@ -129,7 +129,9 @@ impl SlimNode {
     pub fn count(&self, selector: Option<&BTreeMap<String, String>>, features: &mut Features) {
         let labels = self.metadata.labels.as_ref();
         let has = |(key, value): (&String, &String)| labels.and_then(|labels| labels.get(key)) == Some(value);
-        if self.spec.unschedulable || !selector.into_iter().flatten().all(has) {
+        // The agents' sidecar is a program for Linux.
+        let other = labels.and_then(|labels| labels.get("kubernetes.io/os")).is_some_and(|system| system != "linux");
+        if self.spec.unschedulable || other || !selector.into_iter().flatten().all(has) {
             return;
         }
         let Status { conditions: _, runtime_handlers, features: node } = &self.status;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, ServiceAccoun
 use kube::api::{Api, ListParams};
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 
 use super::node::SlimNode;
 use super::pod::SlimPod;
@@ -16,6 +16,7 @@ use super::snapshot::{Account, Cell, Claim, Node, PolicySource, Refusal, Request
 use super::{Features, Ground, Obstacle, Pulse};
 use crate::api::conditions::Reason;
 use crate::api::{AgentPolicy, AgentPolicySpec, Ceilings, Isolation, MissionCell, RevivalRequest, external, names};
+use crate::render;
 use crate::runtime::time::from_time;
 
 /// The caches that the watches fill.
@@ -188,7 +189,14 @@ impl Reader {
         let Some(found) = claims.get_opt(&names::workspace(&cell.name_any())).await? else { return Ok(Some(Claim::Missing)) };
         let owners = found.owner_references();
         let owned = owners.iter().any(|owner| Some(&owner.uid) == cell.uid().as_ref());
-        if found.metadata.deletion_timestamp.is_some() || (!owned && owners.iter().any(|owner| owner.controller == Some(true))) {
+        // One that was retained has no owner, and still the labels it was made with.
+        let made = render::isolation::workspace::is_made_for(&found, &cell.name_any());
+        let other = owners.iter().find(|owner| !owned && owner.controller == Some(true));
+        let earlier = other.is_some_and(|owner| owner.kind == MissionCell::kind(&()));
+        if !made || (other.is_some() && !earlier) {
+            return Ok(Some(Claim::Foreign));
+        }
+        if found.metadata.deletion_timestamp.is_some() || earlier {
             return Ok(Some(Claim::Ending));
         }
         let requests = found.spec.and_then(|spec| spec.resources?.requests).unwrap_or_default();
@@ -238,9 +246,20 @@ impl Reader {
         for node in self.stores.nodes.state() {
             node.count(cell.spec.node_selector.as_ref(), &mut nodes);
         }
+        let least = label(names::MINIMUM_LEVEL);
+        let minimum_level = least.as_deref().and_then(Isolation::of);
+        let obscure = match (&namespace, least, minimum_level) {
+            (None, _, _) => Some(format!("the operator has not seen namespace {} yet", cell.namespace)),
+            (Some(_), Some(word), None) => Some(format!(
+                "label {} of namespace {} is {word:?}: write None, Level1, Level2 or Level3",
+                names::MINIMUM_LEVEL,
+                cell.namespace
+            )),
+            (Some(_), _, _) => None,
+        };
         Ground {
-            // A word that is no level is a mistake of somebody who wanted one: the highest is the safe reading of it.
-            minimum_level: label(names::MINIMUM_LEVEL).map(|word| Isolation::of(&word).unwrap_or(Isolation::Level3)),
+            minimum_level,
+            obscure,
             pod_security: label(POD_SECURITY),
             ceilings: (*self.ceilings).clone(),
             nodes,

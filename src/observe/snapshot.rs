@@ -174,6 +174,8 @@ pub enum Claim {
     Missing,
     /// It is being deleted, perhaps with an earlier mission of the same name.
     Ending,
+    /// One of that name is somebody else's.
+    Foreign,
     /// It is there.
     Present {
         /// Whether it goes with the mission.

@@ -208,7 +208,7 @@ fn settle(world: &mut World, out: &mut String) {
                     writeln!(out, "  create {agent} {attempt}").unwrap();
                 }
                 Action::Create { agent, attempt, level } => writeln!(out, "  create {agent} {attempt} at {level}").unwrap(),
-                Action::Claim { agent: _ } => writeln!(out, "  claim the workspace").unwrap(),
+                Action::Claim(change) => writeln!(out, "  claim of the workspace: {change:?}").unwrap(),
                 Action::Account { agent } => writeln!(out, "  account for {agent}").unwrap(),
                 Action::Delete { pod, why, .. } => writeln!(out, "  delete {pod} ({why:?})").unwrap(),
                 Action::Ask { name, spec } => {

@@ -8,7 +8,7 @@ use lazarus::api::{
     AgentPolicy, AgentPolicySpec, CellReference, Decision, DecisionVerdict, MissionCell, MissionCellStatus, OnTimeout,
     RequestIncident, RequestVerb, RevivalRequestSpec, RevivalRequestStatus,
 };
-use lazarus::decide::{Action, Answer, Plan, decide, judge};
+use lazarus::decide::{Action, Answer, ClaimChange, Plan, decide, judge};
 use lazarus::observe::pod::SlimPod;
 use lazarus::observe::{Account, Cell, Claim, Ground, Node, Obstacle, PolicySource, Pulse, Refusal, Request, Snapshot};
 use lazarus::render::{self, Frame};
@@ -127,10 +127,22 @@ impl World {
                 self.pods.entry(name).or_insert(pod);
             }
             Action::Account { .. } => self.account = Some(Account::Present),
-            Action::Claim { .. } => {
-                let claim = render::isolation::workspace::claim(&self.snapshot().cell).expect("a workspace");
-                let size = claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0.clone();
-                self.claim = Some(Claim::Present { owned: claim.metadata.owner_references.is_some(), size });
+            Action::Claim(change) => {
+                let found = match &self.claim {
+                    Some(Claim::Present { owned, size }) => Some((*owned, size.clone())),
+                    _ => None,
+                };
+                let (owned, size) = match (change, found) {
+                    (ClaimChange::Make, _) => {
+                        let claim = render::isolation::workspace::claim(&self.snapshot().cell).expect("a workspace");
+                        let size = claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0.clone();
+                        (claim.metadata.owner_references.is_some(), size)
+                    }
+                    (ClaimChange::Own(owned), Some((_, size))) => (*owned, size),
+                    (ClaimChange::Grow(size), Some((owned, _))) => (owned, size.to_text()),
+                    (change, None) => panic!("{change:?} of no claim"),
+                };
+                self.claim = Some(Claim::Present { owned, size });
             }
             Action::Delete { pod, uid, .. } => {
                 if self.pods.get(pod).is_some_and(|pod| pod["metadata"]["uid"] == *uid) {

@@ -146,7 +146,7 @@ async fn a_workspace_is_shared_as_the_level_says_and_survives_its_mission() {
     assert!(claims.get(&names::workspace(CELL)).await.unwrap().metadata.deletion_timestamp.is_none());
 
     // The next one of the same name finds it, and takes it along when it goes.
-    cell.spec.workspace.as_mut().unwrap().retain = None;
+    cell.spec.workspace.as_mut().unwrap().retain = Some(Retain::Delete);
     stage.apply(&cell).await;
     verified(&stage, Isolation::Level2).await;
     assert_eq!(on("scribe", &["show", "/workspace/shared/orders"]).unwrap().trim(), "forward");

@@ -408,7 +408,7 @@ fn compress(plan: &Plan, cell: &Cell) -> Decision {
                 Write::Ask { cell: cell.number, pod: pod_number(&incident.pod_uid) }
             }
             Action::Account { .. } => panic!("nobody runs elsewhere"),
-            Action::Claim { .. } => panic!("no volume is asked for"),
+            Action::Claim(_) => panic!("no volume is asked for"),
             Action::Forget { .. } => panic!("there is no request to forget"),
         };
         decision.writes.push(write);

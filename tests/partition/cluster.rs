@@ -214,7 +214,7 @@ impl Cluster {
                 }
                 process.pod.deletion_requested = Some(now);
             }
-            Action::Account { .. } | Action::Claim { .. } => {}
+            Action::Account { .. } | Action::Claim(_) => {}
             Action::Ask { .. } | Action::Forget { .. } => {
                 self.violations.push(format!("{t}: nobody is to be asked here"));
             }

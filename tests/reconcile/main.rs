@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fake::{Fault, Server};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::{reflector, watcher};
 use lazarus::api::{AgentState, Ceilings, MissionCell};
 use lazarus::apply::Outfit;
@@ -55,7 +55,13 @@ fn operator(server: &Server, clock: &ManualClock, leadership: Leadership) -> Arc
         writer.apply_watcher_event(&event);
     }
     let (policies, pods) = (reflector::store().0, reflector::store().0);
-    let (nodes, requests, namespaces) = (reflector::store().0, reflector::store().0, reflector::store().0);
+    let (nodes, requests) = (reflector::store().0, reflector::store().0);
+    let (namespaces, mut writer) = reflector::store();
+    let mut namespace = PartialObjectMeta::default();
+    namespace.metadata.name = Some("missions".into());
+    for event in [watcher::Event::Init, watcher::Event::InitApply(namespace), watcher::Event::InitDone] {
+        writer.apply_watcher_event(&event);
+    }
     let stores = Stores { cells, policies, pods, nodes, requests, namespaces };
     let ledger = Arc::new(Mutex::new(Ledger::new(clock.monotonic())));
     let (heartbeats, _) = Heartbeats::new(ledger, Arc::new(clock.clone()));

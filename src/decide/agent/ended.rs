@@ -10,12 +10,12 @@ use crate::api::{
 };
 use crate::decide::mission::Phase;
 use crate::decide::request::{TIMEOUT, is_to_return};
-use crate::decide::{Action, backoff, end, isolation, policy};
-use crate::observe::{Account, Claim, Pod, PolicySource};
+use crate::decide::{Action, backoff, end, isolation, policy, workspace};
+use crate::observe::{Account, Pod, PolicySource};
 use crate::runtime::time::from_time;
 
 /// What keeps a pod from being isolated is looked for this often.
-const LOOKED_FOR: TimeDelta = TimeDelta::seconds(30);
+pub(super) const LOOKED_FOR: TimeDelta = TimeDelta::seconds(30);
 
 /// What people and the policy say about an end.
 enum Sentence {
@@ -367,8 +367,8 @@ impl<'a> Look<'a> {
             // Nothing wakes a mission for most of these.
             held.telling().urgent().recheck(self.now + LOOKED_FOR)
         };
-        if self.snapshot.claim == Some(Claim::Ending) {
-            return Some(hold(Reason::Terminating, "the volume of an earlier mission of the same name is being deleted"));
+        if let Some((reason, why, until)) = workspace::obstacle(self.snapshot, self.now) {
+            return Some(hold(reason, &why).recheck(until.unwrap_or(self.now + LOOKED_FOR)));
         }
         let (reason, why) = isolation::obstacle(self.snapshot, self.spec)?;
         Some(hold(reason, &why))

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::verdict::Verdict;
-use super::{Assessment, Look, elsewhere};
+use super::{Assessment, Look, elsewhere, ended};
 use crate::api::conditions::Reason;
 use crate::api::{AgentSpec, AgentState, AgentStatus, Completion, DecisionVerdict, EffectivePolicy, LastEnd, Outcome, Revive};
 use crate::decide::mission::Phase;
@@ -102,10 +102,10 @@ impl Look<'_> {
         };
         let asked = shown.reason == Some(Reason::AwaitingApproval);
         // While the successor would have to wait, nothing is ended for it.
-        // A pod of an operator that knew no levels keeps what it has: no upgrade restarts an agent.
         let misplaced = isolation::is_misplaced(self.snapshot, pod);
         let differs = misplaced || pod.template.as_deref() != Some(&self.template);
-        let outdated = self.policy.is_some() && differs && isolation::obstacle(self.snapshot, self.spec).is_none();
+        let postponed = differs.then(|| isolation::postponed(self.snapshot, self.spec, pod)).flatten();
+        let outdated = self.policy.is_some() && differs && postponed.is_none();
         let changed = if misplaced { LEVEL_CHANGES } else { SPEC_CHANGED };
         // What is not alive loses nothing, so it need not wait for its turn. A change of the spec is no answer to a question,
         // though, and no way around a denial.
@@ -123,6 +123,10 @@ impl Look<'_> {
         }
         if asked {
             assessment = self.with_timeout(assessment).urgent();
+        }
+        if let Some(why) = postponed.filter(|_| !undecided) {
+            let because = format!("{changed}; it is not replaced yet: {why}");
+            assessment = assessment.next("Replace", None, because).recheck(self.now + ended::LOOKED_FOR);
         }
         if outdated && !undecided {
             match &turn.taken {
@@ -155,6 +159,8 @@ impl Look<'_> {
             if previous.is_some() && previous != pod.template.as_ref() {
                 (status.deaths, status.trial) = (0, self.spec.external.is_none());
             }
+            // The same program in another world.
+            status.trial |= self.old.last_end.as_ref().is_some_and(|end| end.cause == LastEnd::LEVEL_CHANGED);
             if self.old.pod_uid.is_none() && is_standby(self.spec) {
                 status.deaths = self.inherited_deaths();
             }

@@ -39,7 +39,7 @@ pub struct Rule {
 
 /// All policies, each with the binding that puts it into force everywhere.
 pub(super) fn objects() -> Vec<Object> {
-    let others = [cells::creation(), pods::ownership()].map(in_force);
+    let others = [cells::creation()].map(in_force);
     let all = approval_rules().into_iter().chain(isolation_rules()).chain(others);
     all.flat_map(|Rule { policy, binding }| {
         [Object::ValidatingAdmissionPolicy(Box::new(policy)), Object::ValidatingAdmissionPolicyBinding(Box::new(binding))]
@@ -61,12 +61,18 @@ pub(super) fn approval_names() -> [&'static str; 7] {
 /// The rules without which nobody refuses a pod that is less isolated than its label says: while one is missing, no agent starts.
 #[must_use]
 pub fn isolation_rules() -> Vec<Rule> {
-    isolation::policies().map(in_force).into()
+    isolation().map(in_force).into()
 }
 
 /// The names of these rules and of their bindings.
-pub(super) fn isolation_names() -> [&'static str; 5] {
-    isolation::policies().map(|(name, _)| name)
+pub(super) fn isolation_names() -> [&'static str; 6] {
+    isolation().map(|(name, _)| name)
+}
+
+/// Whoever could give a pod an agent's labels would have it let in where agents of a mission are.
+fn isolation() -> [Named; 6] {
+    let [none, level1, level2, level3, unchanged] = isolation::policies();
+    [pods::ownership(), none, level1, level2, level3, unchanged]
 }
 
 fn approval() -> [Named; 7] {

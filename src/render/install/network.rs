@@ -9,6 +9,9 @@ use super::{namespaced, words, workload};
 use crate::api::names::{CANARY_TARGET_PORT, GATEWAY_TARGET_PORT, OPERATOR};
 use crate::runtime::health;
 
+/// Where API servers listen: plugins see the port behind the Service. 16443 is MicroK8s', 8443 minikube's.
+const API_SERVER: [u16; 4] = [443, 6443, 8443, 16_443];
+
 /// The API server has whatever address the cluster gave it, so only its ports can be named; a cluster's DNS likewise.
 pub(super) fn policy() -> NetworkPolicy {
     let operator = NetworkPolicyPeer { pod_selector: Some(workload::selector()), ..NetworkPolicyPeer::default() };
@@ -21,7 +24,7 @@ pub(super) fn policy() -> NetworkPolicy {
             from: None,
         }]),
         egress: Some(vec![
-            NetworkPolicyEgressRule { ports: Some(ports("TCP", [443, 6443])), to: None },
+            NetworkPolicyEgressRule { ports: Some(ports("TCP", API_SERVER)), to: None },
             NetworkPolicyEgressRule { ports: Some([ports("UDP", [53]), ports("TCP", [53])].concat()), to: None },
             // The replica that does not lead reports to the one that does, as a sidecar would.
             NetworkPolicyEgressRule {

@@ -7,6 +7,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
+use serde_json::{Value, json};
+
+use crate::api::quantity::Amount;
 use crate::api::{AccessMode, AgentSpec, Isolation, Retain, Role, Workspace, names};
 use crate::decide::{part_of, role};
 use crate::observe::Cell;
@@ -47,6 +50,27 @@ pub fn claim(cell: &Cell) -> Option<PersistentVolumeClaim> {
         }),
         status: None,
     })
+}
+
+/// Whether a claim was made for a mission of this name, by whatever operator.
+#[must_use]
+pub fn is_made_for(claim: &PersistentVolumeClaim, cell: &str) -> bool {
+    let labels = claim.metadata.labels.as_ref();
+    let has = |key: &str, value: &str| labels.and_then(|labels| labels.get(key)).is_some_and(|found| found == value);
+    has(names::CELL, cell) && has("app.kubernetes.io/managed-by", names::OPERATOR)
+}
+
+/// The change of a claim that is there: whether it goes with its mission, alone, so that nothing else can be refused with it.
+#[must_use]
+pub fn ownership(cell: &Cell, owned: bool) -> Value {
+    let owners: Vec<_> = owned.then(|| owner(cell)).into_iter().collect();
+    json!({ "metadata": { "ownerReferences": owners } })
+}
+
+/// The change of a claim that is there: how large it is.
+#[must_use]
+pub fn growth(size: &Amount) -> Value {
+    json!({ "spec": { "resources": { "requests": { "storage": size.to_text() } } } })
 }
 
 /// The volumes: the workspace, and at a read-only root a place for temporary files.

@@ -17,7 +17,7 @@ pub(super) const ADDED: [Predicate; 10] = [
     // A user beyond 65535 has no place in a user namespace, which a higher level needs.
     level1(
         "user-of-its-mission",
-        "user, group and the group of volumes are one number from 10000 to 65000, the mission's own",
+        "user, group and the group of volumes are one number from 10000 to 65000, made from the mission's UID",
         "object.spec.?securityContext.?runAsUser.orValue(0) >= 10000 && object.spec.securityContext.runAsUser <= 65000 && \
          object.spec.securityContext.?runAsGroup.orValue(0) == object.spec.securityContext.runAsUser && \
          object.spec.securityContext.?fsGroup.orValue(0) == object.spec.securityContext.runAsUser",

@@ -77,7 +77,7 @@ pub(super) const ADDED: [Predicate; 18] = [
     ),
     always(
         "no-devices",
-        "the pod claims no devices, neither by ResourceClaims nor as raw volumes",
+        "the pod has no ResourceClaims and no raw volumes; devices that plugins offer as resources are not looked at",
         "size(object.spec.?resourceClaims.orValue([])) == 0 && (variables.agents + variables.sidecars).all(c, \
          size(c.?resources.?claims.orValue([])) == 0 && size(c.?volumeDevices.orValue([])) == 0)",
     ),
