@@ -49,7 +49,7 @@ pub async fn apply(guarded: &Guarded, cell: &Cell, action: &Action, outfit: &Out
             let frame = Frame { level: *level, pulse_image, network_check_seconds, proxy: proxy.as_ref() };
             create(guarded, cell, agent, *attempt, frame).await
         }
-        Action::Claim(change) => claim(guarded, cell, change).await,
+        Action::Claim(change) => write_claim(guarded, cell, change).await,
         Action::Account { agent } => make_account(guarded, cell, agent).await,
         Action::Delete { pod, uid, why } => {
             tracing::info!(namespace = cell.namespace, cell = cell.name, pod, uid, ?why, "deleting pod");
@@ -98,7 +98,7 @@ async fn make_account(guarded: &Guarded, cell: &Cell, agent: &str) -> Result<App
     }
 }
 
-async fn claim(guarded: &Guarded, cell: &Cell, change: &ClaimChange) -> Result<Applied, WriteError> {
+async fn write_claim(guarded: &Guarded, cell: &Cell, change: &ClaimChange) -> Result<Applied, WriteError> {
     let name = names::workspace(&cell.name);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(guarded.reader().clone(), &cell.namespace);
     let patch = match change {
@@ -110,13 +110,13 @@ async fn claim(guarded: &Guarded, cell: &Cell, change: &ClaimChange) -> Result<A
         (Some(patch), _) => {
             let parameters = PatchParams { field_manager: Some(names::OPERATOR.into()), ..PatchParams::default() };
             let patch = Patch::Merge(&patch);
-            let call = claims.patch(&name, &parameters, &patch);
-            guarded.write(Verb::Patch, Kind::PersistentVolumeClaim, call).await
+            let written = claims.patch(&name, &parameters, &patch);
+            guarded.write(Verb::Patch, Kind::PersistentVolumeClaim, written).await
         }
         (None, Some(claim)) => {
             let parameters = PostParams { field_manager: Some(names::OPERATOR.into()), ..PostParams::default() };
-            let call = claims.create(&parameters, &claim);
-            guarded.write(Verb::Create, Kind::PersistentVolumeClaim, call).await
+            let written = claims.create(&parameters, &claim);
+            guarded.write(Verb::Create, Kind::PersistentVolumeClaim, written).await
         }
         (None, None) => return Ok(Applied::Done),
     };

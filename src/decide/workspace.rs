@@ -30,13 +30,12 @@ pub(super) fn action(snapshot: &Snapshot, now: DateTime<Utc>) -> Option<Action> 
     }
     let change = match snapshot.claim.as_ref()? {
         Claim::Missing => ClaimChange::Make,
-        Claim::Ending | Claim::Foreign => return None,
         Claim::Present { owned: true, .. } if workspace.retain == Some(Retain::Retain) => ClaimChange::Own(false),
         Claim::Present { owned: false, .. } if workspace.retain == Some(Retain::Delete) => ClaimChange::Own(true),
         Claim::Present { size, .. } if workspace.size.value() > Amount::Text(size.clone()).value() => {
             ClaimChange::Grow(workspace.size.clone())
         }
-        Claim::Present { .. } => return None,
+        Claim::Ending | Claim::Foreign | Claim::Present { .. } => return None,
     };
     Some(Action::Claim(change))
 }
