@@ -14,6 +14,9 @@ use super::support::{Stage, lab};
 /// Where the operator's container says which API server is its own.
 const ENV: &str = "        env:\n        - name: POD_NAMESPACE\n";
 
+/// A port of API servers that the lab's has not.
+const OTHER_PORT: &str = "port: 16443";
+
 /// The operator of the lab goes this way until [`Harm`] gives it back; declare it after that.
 pub struct Detour {
     child: Child,
@@ -43,6 +46,9 @@ impl Detour {
              KUBERNETES_SERVICE_PORT\n          value: \"{port}\"\n"
         );
         let manifest = manifest.replace(ENV, &ENV.replace("        env:\n", &own));
+        // The operator's own NetworkPolicy knows where API servers listen, and this is none of these ports.
+        assert_eq!(manifest.matches(OTHER_PORT).count(), 1, "the NetworkPolicy of the operator names the port");
+        let manifest = manifest.replace(OTHER_PORT, &format!("port: {port}"));
         harm.changes();
         // The same owner of the fields as the whole manifest's: applying that again takes them away.
         lab::kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &manifest).unwrap();
