@@ -111,7 +111,7 @@ spec:
     assert_eq!((&container.command, &container.args), (&Some(vec!["/lazarus".into()]), &Some(vec!["demo-agent".into()])));
     let resources = serde_json::to_value(container.resources.as_ref().unwrap()).unwrap();
     // What the manifest leaves out is limited all the same.
-    let requests = serde_json::json!({"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "64Mi"});
+    let requests = serde_json::json!({"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi"});
     let limits = serde_json::json!({"cpu": "2", "memory": "64Mi", "ephemeral-storage": "2Gi"});
     assert_eq!(resources, serde_json::json!({"requests": requests, "limits": limits}));
     let port = &container.ports.as_ref().unwrap()[0];

@@ -8,12 +8,13 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::api::quantity::Amount;
 use crate::api::{Isolation, Resources};
 
-/// A resource, the least level at which it is limited, and the request and the limit of an agent that says neither. The limits are
-/// generous: they keep one agent from taking the node down, not from working.
+/// A resource, the least level at which it is limited, and the request and the limit of an agent that says neither. The requests are
+/// next to nothing, as who said nothing was never kept from a node; the limits are generous: they keep one agent from taking the
+/// node down, not from working.
 const DEFAULTS: [(&str, Isolation, &str, &str); 3] = [
-    ("cpu", Isolation::None, "50m", "2"),
-    ("memory", Isolation::None, "64Mi", "1Gi"),
-    ("ephemeral-storage", Isolation::Level1, "64Mi", "2Gi"),
+    ("cpu", Isolation::None, "10m", "2"),
+    ("memory", Isolation::None, "16Mi", "1Gi"),
+    ("ephemeral-storage", Isolation::Level1, "16Mi", "2Gi"),
 ];
 
 /// The resources of an agent, with a limit for each of these. A request that is greater than the limit that would be added is the limit.
@@ -67,9 +68,9 @@ mod tests {
     fn what_the_manifest_says_stays_and_the_rest_is_limited() {
         let words = |words: [&str; 2]| words.map(|word| Some(word).filter(|word| !word.is_empty()).map(String::from));
         let none = limited(None, Isolation::None);
-        assert_eq!(told(&none, "cpu"), words(["50m", "2"]));
+        assert_eq!(told(&none, "cpu"), words(["10m", "2"]));
         assert_eq!(told(&none, "ephemeral-storage"), words(["", ""]));
-        assert_eq!(told(&limited(None, Isolation::Level1), "ephemeral-storage"), words(["64Mi", "2Gi"]));
+        assert_eq!(told(&limited(None, Isolation::Level1), "ephemeral-storage"), words(["16Mi", "2Gi"]));
         let said = resources(&[("memory", "3Gi"), ("cpu", "100m")], &[("ephemeral-storage", "10Gi")]);
         let said = limited(Some(&said), Isolation::Level3);
         assert_eq!(told(&said, "memory"), words(["3Gi", "3Gi"]), "a request beyond the limit would be refused");
