@@ -49,6 +49,9 @@ impl Drop for Harm {
     fn drop(&mut self) {
         if self.changed {
             install();
+            // The configuration is read at start, and the Deployment of the manifest is the one that is there.
+            operator(&["rollout", "restart", "deployment", NAME]);
+            rolled_out();
         }
     }
 }
