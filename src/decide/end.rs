@@ -30,6 +30,10 @@ pub(super) fn ended(pod: &Pod, completion: Completion, now: DateTime<Utc>) -> Op
             let cause = pod.disruption.as_deref().or(pod.failure.as_deref()).unwrap_or("PodFailed");
             (Outcome::Disrupted, cause, None, "", None, None)
         }
+        // Its node went down while the agent was held back: the kubelet makes no second sandbox for such a pod.
+        Container::Unknown | Container::Waiting(..) if pod.sidecar.as_ref().is_some_and(|sidecar| sidecar.lost) => {
+            (Outcome::Disrupted, "Unknown", None, "", None, None)
+        }
         Container::Unknown | Container::Waiting(..) | Container::Running(_) => return None,
     };
     Some(End {

@@ -218,6 +218,11 @@ impl Status {
         Sidecar {
             running: found.state.running.as_ref().and_then(|running| time(running.started_at.as_ref())),
             admitted: found.started == Some(true),
+            lost: found
+                .state
+                .terminated
+                .as_ref()
+                .is_some_and(|ended| matches!(ended.reason.as_deref(), Some("Unknown" | "ContainerStatusUnknown"))),
             waiting: found
                 .state
                 .waiting

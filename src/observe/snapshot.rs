@@ -145,6 +145,9 @@ pub struct Sidecar {
     pub admitted: bool,
     /// Why it does not run; the kubelet's reason and message.
     pub waiting: Option<(String, String)>,
+    /// Whether the kubelet lost it, with the pod's sandbox: in a pod that is never restarted it does not come back.
+    #[serde(default)]
+    pub lost: bool,
 }
 
 /// A node, as far as decisions need it.

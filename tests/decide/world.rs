@@ -277,6 +277,10 @@ impl World {
         match word {
             "runs" => status = json!({ "name": "pulse", "started": false, "state": { "running": { "startedAt": now } } }),
             "admitted" => status["started"] = json!(true),
+            "lost" => {
+                let ended = json!({ "exitCode": 255, "reason": "Unknown", "finishedAt": now });
+                status = json!({ "name": "pulse", "state": { "terminated": ended } });
+            }
             reason => status = json!({ "name": "pulse", "state": { "waiting": { "reason": reason, "message": reason } } }),
         }
         pod["status"]["initContainerStatuses"] = json!([status]);
