@@ -19,7 +19,7 @@ impl IsolationKeys {
     pub(super) fn check(&self) -> Result<(), String> {
         let Self { minimum_level: _, allowed_registries, runtime_classes: _, max_egress, egress_proxy } = self;
         for (place, registry) in allowed_registries.iter().flatten().enumerate() {
-            // `ghcr.io` would also be the beginning of a name of somebody else's host.
+            // `registry.example` would also be the beginning of a name of somebody else's host.
             if !registry.ends_with('/') {
                 return Err(format!(
                     "isolation.allowedRegistries[{place}] is {registry:?}: it must end with `/`, as what follows is the image's name"
