@@ -25,13 +25,30 @@ const userID = 65532
 // digest of the same content.
 var epoch = time.Unix(0, 0).UTC()
 
-func makeImage(binary []byte, at string, labels map[string]string) (v1.Image, error) {
-	content, err := layer(binary, at)
+// content is what an image holds and says of itself.
+type content struct {
+	binary []byte
+	path   string // of the binary, also the entrypoint
+	user   string // UID:GID
+	labels labels
+	more   []entry
+}
+
+// entry is a folder, or a file that is the binary once more unless it has a text.
+type entry struct {
+	name   string
+	mode   int64
+	folder bool
+	text   string
+}
+
+func makeImage(content content) (v1.Image, error) {
+	files, err := layer(content)
 	if err != nil {
 		return nil, err
 	}
 	packed, err := tarball.LayerFromOpener(
-		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files)), nil },
 		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
@@ -41,7 +58,7 @@ func makeImage(binary []byte, at string, labels map[string]string) (v1.Image, er
 	if err != nil {
 		return nil, err
 	}
-	architecture, err := architectureOf(binary)
+	architecture, err := architectureOf(content.binary)
 	if err != nil {
 		return nil, err
 	}
@@ -53,51 +70,49 @@ func makeImage(binary []byte, at string, labels map[string]string) (v1.Image, er
 	config.OS, config.Architecture = "linux", architecture
 	config.Created = v1.Time{Time: epoch}
 	config.Config = v1.Config{
-		User:       fmt.Sprintf("%d:%d", userID, userID),
-		Entrypoint: []string{at},
+		User:       content.user,
+		Entrypoint: []string{content.path},
 		WorkingDir: "/",
-		Labels:     labels,
+		Labels:     content.labels,
 	}
 	return mutate.ConfigFile(made, config)
 }
 
 // layer is the image's one layer.
-func layer(binary []byte, at string) ([]byte, error) {
+func layer(content content) ([]byte, error) {
 	var buffer bytes.Buffer
 	writer := tar.NewWriter(&buffer)
-	add := func(name string, mode int64, content []byte) error {
-		header := &tar.Header{
-			Name: strings.TrimPrefix(name, "/"), Mode: mode, Size: int64(len(content)),
-			ModTime: epoch, Typeflag: tar.TypeReg, Format: tar.FormatPAX,
-		}
-		if strings.HasSuffix(name, "/") {
-			header.Typeflag = tar.TypeDir
-		}
-		if err := writer.WriteHeader(header); err != nil {
-			return err
-		}
-		_, err := writer.Write(content)
-		return err
-	}
-	type entry struct {
-		name    string
-		mode    int64
-		content string
-	}
 	entries := []entry{
-		{"etc/", 0o755, ""},
-		{"etc/passwd", 0o644, fmt.Sprintf("root:x:0:0:root:/:/sbin/nologin\nlazarus:x:%[1]d:%[1]d:lazarus:/:/sbin/nologin\n", userID)},
-		{"etc/group", 0o644, fmt.Sprintf("root:x:0:\nlazarus:x:%d:\n", userID)},
-		{"tmp/", 0o1777, ""},
+		{name: "/etc", mode: 0o755, folder: true},
+		{name: "/etc/passwd", mode: 0o644, text: fmt.Sprintf("root:x:0:0:root:/:/sbin/nologin\nlazarus:x:%[1]d:%[1]d:lazarus:/:/sbin/nologin\n", userID)},
+		{name: "/etc/group", mode: 0o644, text: fmt.Sprintf("root:x:0:\nlazarus:x:%d:\n", userID)},
+		{name: "/tmp", mode: 0o1777, folder: true},
 	}
-	for _, parent := range parents(at) {
-		if parent != "etc/" && parent != "tmp/" {
-			entries = append(entries, entry{parent, 0o755, ""})
+	there := map[string]bool{"/etc": true, "/tmp": true}
+	for _, file := range append([]entry{{name: content.path, mode: 0o755}}, content.more...) {
+		for _, parent := range parents(file.name) {
+			if !there[parent] {
+				there[parent] = true
+				entries = append(entries, entry{name: parent, mode: 0o755, folder: true})
+			}
 		}
+		entries = append(entries, file)
+		there[file.name] = file.folder
 	}
-	entries = append(entries, entry{at, 0o755, string(binary)})
-	for _, entry := range entries {
-		if err := add(entry.name, entry.mode, []byte(entry.content)); err != nil {
+	for _, each := range entries {
+		text := []byte(each.text)
+		header := &tar.Header{Name: strings.TrimPrefix(each.name, "/"), Mode: each.mode, ModTime: epoch, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+		switch {
+		case each.folder:
+			header.Name, header.Typeflag = header.Name+"/", tar.TypeDir
+		case each.text == "":
+			text = content.binary
+		}
+		header.Size = int64(len(text))
+		if err := writer.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := writer.Write(text); err != nil {
 			return nil, err
 		}
 	}
@@ -108,7 +123,7 @@ func layer(binary []byte, at string) ([]byte, error) {
 func parents(file string) []string {
 	var list []string
 	for folder := path.Dir(file); folder != "/"; folder = path.Dir(folder) {
-		list = append([]string{strings.TrimPrefix(folder, "/") + "/"}, list...)
+		list = append([]string{folder}, list...)
 	}
 	return list
 }

@@ -48,11 +48,15 @@ func TestTheSameInputGivesTheSameArchive(t *testing.T) {
 }
 
 func TestTheImageRunsAsNobodyInParticular(t *testing.T) {
-	content, err := os.ReadFile(program(t))
+	asked, err := parse([]string{program(t), "out.tar", "--path", "/opt/a/program", "--label", "k=v",
+		"--file", "/opt/b/other:4755", "--folder", "/var/tmp:1777"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := makeImage(content, "/opt/a/program", map[string]string{"k": "v"})
+	if asked.content.binary, err = os.ReadFile(asked.binary); err != nil {
+		t.Fatal(err)
+	}
+	made, err := makeImage(asked.content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +85,7 @@ func TestTheImageRunsAsNobodyInParticular(t *testing.T) {
 	}
 	for name, want := range map[string]int64{
 		"tmp/": 0o1777, "etc/passwd": 0o644, "opt/": 0o755, "opt/a/": 0o755, "opt/a/program": 0o755,
+		"opt/b/other": 0o4755, "var/": 0o755, "var/tmp/": 0o1777,
 	} {
 		if modes[name] != want {
 			t.Errorf("%s has mode %o, want %o", name, modes[name], want)
@@ -97,12 +102,12 @@ func TestADynamicBinaryIsRefused(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	asked, err := parse([]string{"--tag", "t:1", "bin", "--label", "a=b=c", "out.tar", "--path", "/p"})
+	asked, err := parse([]string{"--tag", "t:1", "bin", "--label", "a=b=c", "out.tar", "--path", "/p", "--user", "0:0"})
 	if err != nil || asked.binary != "bin" || asked.archive != "out.tar" || asked.tag != "t:1" ||
-		asked.path != "/p" || asked.labels["a"] != "b=c" {
+		asked.content.path != "/p" || asked.content.labels["a"] != "b=c" || asked.content.user != "0:0" {
 		t.Errorf("%+v %v", asked, err)
 	}
-	for _, wrong := range [][]string{{}, {"one"}, {"a", "b", "c"}, {"a", "b", "--label", "x"}, {"a", "b", "--path", "p"}} {
+	for _, wrong := range [][]string{{}, {"one"}, {"a", "b", "c"}, {"a", "b", "--label", "x"}, {"a", "b", "--path", "p"}, {"a", "b", "--file", "/p"}, {"a", "b", "--folder", "/p:9"}} {
 		if _, err := parse(wrong); err == nil {
 			t.Errorf("%q is accepted", wrong)
 		}

@@ -41,6 +41,7 @@ const usage = `usage: lab.sh COMMAND
   writes --user NAME [--since TIME] [--namespace-prefix P] [-o json]
                            count a user's writes to the API server
   image BINARY OUT.tar [--tag NAME:TAG] [--path /lazarus] [--label KEY=VALUE]
+        [--user UID:GID] [--file PATH:MODE] [--folder PATH:MODE]
                            pack a static binary into an image
   build                    only build the lab's programs
 
