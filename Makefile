@@ -9,7 +9,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/lazarus
 archive := $(target)/lazarus-pit.tar
 lab := deploy/lab/lab.sh
-go_modules := deploy/lab deploy/lab/addons deploy/image
+go_modules := deploy/lab deploy/lab/addons deploy/image tests/probes
 # As the lab builds them, so that Go has most of it compiled already.
 go := CGO_ENABLED=0 GOFLAGS=-trimpath go
 export IMAGE_ARCHIVE := $(abspath $(archive))
@@ -129,6 +129,12 @@ demo-down: ## Remove what the demo left running
 .PHONY: bench
 bench: ## The gateway under load and under attack, 11 minutes; shorter with BENCH_SECONDS=
 	cargo bench --locked --bench gateway
+
+# The lab starts again twice for it: one probe shows something only where no policies are enforced.
+.PHONY: probes
+probes: image ## Attack each isolation level from within, in the lab; all findings are in target/probes
+	cd tests/probes && $(go) build -buildvcs=false -o $(abspath $(target))/probes/probe .
+	@LAB_DIR=$(abspath $(or $(LAB_DIR),.lab)) PROJECT=$(CURDIR) RESULTS=$(abspath $(target))/probes $(target)/probes/probe lab
 
 .PHONY: writes
 writes: ## What the operator wrote to the lab's API server

@@ -132,6 +132,7 @@ if [[ -n $ready ]]; then
 	part 'e2e node' make e2e-node || true
 	part 'e2e rights' make e2e-rights || true
 	part 'e2e network' make e2e-network || true
+	part probes make probes || true
 	part demo make demo || true
 fi
 

@@ -1,9 +1,15 @@
 package main
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Question is what a probe in a pod is told of the world: things that the
 // attacker is assumed to know, and by which success is told from a lookalike.
 type Question struct {
-	// Probes are the names of those to run; none means all.
+	// Probes are the names of those to run; none means all that look from within.
 	Probes []string `json:"probes,omitempty"`
 	// Marker is what the files of others hold that nobody else may read.
 	Marker string `json:"marker"`
@@ -23,8 +29,30 @@ type Question struct {
 	Network Network `json:"network"`
 }
 
-// Network has addresses with ports.
-type Network struct{}
+// Network has places as "tcp ADDRESS:PORT" or "udp ADDRESS:PORT".
+type Network struct {
+	// Metadata are those under which providers hand out credentials.
+	Metadata []string `json:"metadata"`
+	// Others are pods of other missions and namespaces, and Services.
+	Others []string `json:"others"`
+	// Outside is the "internet".
+	Outside []string `json:"outside"`
+	// Victims are ports that another mission's agents declare.
+	Victims []string `json:"victims"`
+	// LinkLocal is the node's end of the pod's own link.
+	LinkLocal []string `json:"linkLocal"`
+	// NameServer is the address of the cluster's, without a port.
+	NameServer string `json:"nameServer"`
+	// APIServer and Gateway are addresses with ports.
+	APIServer string `json:"apiServer"`
+	Gateway   string `json:"gateway"`
+	// APIToken is tried at the API server.
+	APIToken string `json:"apiToken"`
+	// Tokens are tried at the gateway, by how they were come by.
+	Tokens map[string]string `json:"tokens"`
+	// Seconds is how long connections are held.
+	Seconds int `json:"seconds"`
+}
 
 // Finding is what one probe found.
 type Finding struct {
@@ -33,6 +61,8 @@ type Finding struct {
 	Succeeded bool `json:"succeeded"`
 	// Detail says how, or what stopped each way that was tried.
 	Detail string `json:"detail"`
+	// Count is of what the probe counts, if it does.
+	Count int `json:"count,omitempty"`
 }
 
 // attempt is one way to do what a probe is about. It returns no error if it succeeded.
@@ -45,4 +75,40 @@ type attempt struct {
 type probe struct {
 	name     string
 	attempts []attempt
+}
+
+// run makes all attempts: each way in is of interest.
+func (p probe) run(question Question) Finding {
+	var worked, failed []string
+	for _, attempt := range p.attempts {
+		if err := attempt.try(question); err != nil {
+			failed = append(failed, fmt.Sprintf("%s: %v", attempt.name, err))
+		} else {
+			worked = append(worked, attempt.name)
+		}
+	}
+	if len(worked) > 0 {
+		return Finding{Probe: p.name, Succeeded: true, Detail: strings.Join(worked, "; ")}
+	}
+	return Finding{Probe: p.name, Detail: strings.Join(failed, "; ")}
+}
+
+// answer runs the probes of a question.
+func answer(question Question) []Finding {
+	var findings []Finding
+	for _, each := range slices.Concat(localProbes, networkProbes) {
+		if len(question.Probes) == 0 || slices.Contains(question.Probes, each.name) {
+			findings = append(findings, each.run(question))
+		}
+	}
+	if len(question.Probes) == 0 || slices.Contains(question.Probes, "P47") {
+		count, detail := answeredSyscalls()
+		findings = append(findings, Finding{Probe: "P47", Succeeded: true, Detail: detail, Count: count})
+	}
+	for _, name := range question.Probes {
+		if act, ok := acts[name]; ok {
+			findings = append(findings, act(question))
+		}
+	}
+	return findings
 }
