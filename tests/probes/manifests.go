@@ -78,9 +78,9 @@ func limits(words string) string {
 // besieged is the namespace of a level: the mission that attacks, and another one.
 func (s *siege) besieged(level string) string {
 	space, image := s.space(level), s.lab.image
-	secret := withSecret
+	secret, out := withSecret, fmt.Sprintf("\n  egress: [{cidr: %s/32, ports: [%d]}]", internet, agentPort)
 	if level == "Level3" {
-		secret = "" // refused; P33 sees to that too
+		secret, out = "", "" // refused; P33 sees to that too
 	}
 	return fmt.Sprintf(`---
 apiVersion: v1
@@ -93,7 +93,7 @@ kind: Service
 metadata: {namespace: %[1]s, name: bait}
 spec: {ports: [{port: 80}]}
 `, space, s.secret) +
-		mission(space, attackers, level, volume,
+		mission(space, attackers, level, volume+out,
 			agent("subject", image, s.marker, wishes+secret),
 			agent("neighbour", image, s.marker, ""),
 			agent("forker", image, s.marker, ""),
