@@ -1,8 +1,9 @@
-//! Each right that the installation gives the operator is one it uses: `make e2e-rights`, after the tests that make it use them.
+//! The operator has each right that it uses and uses each right that it has: `make e2e-rights`, after the tests that make it
+//! use them. Take a rule away from the installation, and this test fails.
 
 #![cfg(test)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
@@ -33,7 +34,12 @@ struct Event {
     impersonated_user: Option<User>,
     object_ref: Option<Object>,
     response_status: Option<Answer>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
+
+/// What the API server writes down about each request.
+const DECISION: &str = "authorization.k8s.io/decision";
 
 #[derive(Deserialize)]
 struct User {
@@ -55,11 +61,15 @@ struct Answer {
     code: u16,
 }
 
+/// Others may act in its name; only what it did itself counts.
+fn is_its_own(event: &Event) -> bool {
+    event.user.username == operator::USER && event.impersonated_user.is_none()
+}
+
 /// What one request needed: `get lazarus-pit.io/missioncells watch`; with and without the object's name.
 fn used(event: &Event) -> Vec<String> {
-    // Others may act in its name; only what it did itself counts.
-    let its_own = event.user.username == operator::USER && event.impersonated_user.is_none();
-    let Some(code) = event.response_status.as_ref().map(|answer| answer.code).filter(|code| its_own && *code < 400) else {
+    let own = is_its_own(event);
+    let Some(code) = event.response_status.as_ref().map(|answer| answer.code).filter(|code| own && *code < 400) else {
         return Vec::new();
     };
     let Some(object) = &event.object_ref else {
@@ -104,18 +114,26 @@ fn is_unseen(right: &str) -> bool {
 
 #[tokio::test]
 #[ignore = "needs the lab after its other tests: run make test"]
-async fn each_right_of_the_operator_is_one_it_uses() {
+async fn the_operator_has_the_rights_that_it_uses_and_no_others() {
     let client = lab::client().await;
     let cluster = Api::<ClusterRole>::all(client.clone()).get(operator::NAME).await.unwrap().rules.unwrap();
     let own = Api::<Role>::namespaced(client, operator::NAMESPACE).get(operator::NAME).await.unwrap().rules.unwrap();
     let log = BufReader::new(std::fs::File::open(lab::folder().join("audit.log")).unwrap());
     // Most of the log is about others; a line that is still being written is no whole event.
     let its = log.lines().map(Result::unwrap).filter(|line| line.contains(operator::USER));
-    let used: BTreeSet<_> = its.filter_map(|line| serde_json::from_str(&line).ok()).flat_map(|event| used(&event)).collect();
+    let events: Vec<Event> = its.filter_map(|line| serde_json::from_str(&line).ok()).collect();
+    let used: BTreeSet<_> = events.iter().flat_map(used).collect();
     assert!(used.contains("list pods"), "the audit log has the operator's reads: {used:#?}");
     let rights: Vec<_> = cluster.iter().chain(&own).flat_map(given).collect();
     let idle: Vec<_> = rights.iter().filter(|right| !used.contains(*right) && !is_unseen(right)).collect();
     assert!(idle.is_empty(), "rights that the operator was given and never used: {idle:#?}");
+    // So whichever rule is taken away, a request of the tests before is refused, and found here.
+    let refused: BTreeSet<_> = events
+        .iter()
+        .filter(|event| is_its_own(event) && event.annotations.get(DECISION).is_some_and(|found| found == "forbid"))
+        .map(|event| format!("{} {}", event.verb, event.request_uri))
+        .collect();
+    assert!(refused.is_empty(), "requests for which the operator has no right: {refused:#?}");
     for (unseen, why) in UNSEEN {
         assert!(rights.iter().any(|right| right.ends_with(unseen)), "{unseen} ({why}) is no right any more: remove it here");
     }
