@@ -14,6 +14,8 @@ const sharedDirectory = "/workspace/shared"
 var fileProbes = []probe{
 	{"P11", []attempt{writeTo("/usr"), writeTo("/usr/local"), writeTo("/etc"), writeTo("/")}},
 	{"P12", dropAttempts()},
+	// Memory that is mounted for processes to share: whether it may be run from is the runtime's to say.
+	{"P49", []attempt{{"/dev/shm", func(Question) error { return drops("/dev/shm") }}}},
 	{"P16", []attempt{
 		{"write", func(Question) error {
 			// Of a whole volume nobody has made the directory yet.
@@ -33,11 +35,11 @@ func writeTo(directory string) attempt {
 	return attempt{directory, func(Question) error { return writesTo(directory) }}
 }
 
-// dropAttempts leave out the workspace and /tmp: there an agent may do that.
+// dropAttempts leave out the workspace and /tmp, where an agent may do that, and /dev/shm, which is P49.
 // Memory without a file (memfd_create) is no place either.
 func dropAttempts() []attempt {
 	var all []attempt
-	for _, directory := range []string{"/", "/usr/local", "/var/tmp", "/dev", "/dev/shm", "/dev/mqueue", "/run", "/etc", os.Getenv("HOME")} {
+	for _, directory := range []string{"/", "/usr/local", "/var/tmp", "/dev", "/dev/mqueue", "/run", "/etc", os.Getenv("HOME")} {
 		if directory != "" {
 			all = append(all, attempt{directory, func(Question) error { return drops(directory) }})
 		}

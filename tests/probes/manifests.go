@@ -94,7 +94,7 @@ metadata: {namespace: %[1]s, name: bait}
 spec: {ports: [{port: 80}]}
 `, space, s.secret) +
 		mission(space, attackers, level, volume+out,
-			agent("subject", image, s.marker, wishes+secret),
+			agent("subject", image, "of-its-own", wishes+secret),
 			agent("neighbour", image, s.marker, ""),
 			agent("forker", image, s.marker, ""),
 			agent("glutton", image, s.marker, limits("memory: 64Mi")),
