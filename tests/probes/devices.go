@@ -17,7 +17,6 @@ var deviceProbes = []probe{
 		childAttempt("mount cgroup2", ownMounts, "filesystem", "cgroup2"),
 		childAttempt("mount cgroup", ownMounts, "filesystem", "cgroup"),
 		childAttempt("mount cgroup2, own user namespace", ownUser(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP), "filesystem", "cgroup2"),
-		childAttempt("mount cgroup, own user namespace", ownUser(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP), "filesystem", "cgroup"),
 	}},
 	{"P19", []attempt{
 		{"make a device", func(Question) error { return firstOf([]string{"", "/dev", "/", "/workspace", "/tmp"}, makesDevice) }},
@@ -94,7 +93,12 @@ func makesDisk() error {
 		if unix.Major(disk) == 0 {
 			return errors.New("not on a disk")
 		}
-		return withDevice("", unix.S_IFBLK, disk, func(path string) error { return opensDevice(path, unix.O_RDONLY) })
+		return withDevice("", unix.S_IFBLK, disk, func(path string) error {
+			if err := opensDevice(path, unix.O_RDONLY); err != nil {
+				return fmt.Errorf("made, but not opened: %v", err)
+			}
+			return nil
+		})
 	})
 }
 

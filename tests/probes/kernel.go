@@ -27,13 +27,16 @@ var (
 )
 
 var kernelProbes = []probe{
-	{"P17", append([]attempt{
+	{"P17", []attempt{
 		{"read what is masked", func(Question) error { return firstOf(maskedPaths, tells) }},
 		{"write what is read-only", func(Question) error { return firstOf(readOnlyFiles, opensForWriting) }},
 		{"write anything there", func(Question) error { return firstOf(readOnlyFolders, opensAny) }},
 		childAttempt("own /proc", &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}, "freshproc"),
 		childAttempt("own /proc, own user namespace", ownUser(unix.CLONE_NEWNS|unix.CLONE_NEWPID), "freshproc"),
-	}, unmaskAttempts()...)},
+		{"unmask", func(Question) error {
+			return firstOf(maskedPaths, func(path string) error { return child(ownMounts, "unmask", path) })
+		}},
+	}},
 	{"P48", []attempt{
 		{"/dev/kvm", func(Question) error { return opensDevice("/dev/kvm", unix.O_RDWR) }},
 		{"perf_event_open", func(Question) error { return countsEvents() }},
@@ -43,19 +46,7 @@ var kernelProbes = []probe{
 		childAttempt("mount debugfs", ownMounts, "filesystem", "debugfs"),
 		childAttempt("mount tracefs", ownMounts, "filesystem", "tracefs"),
 		childAttempt("mount bpf", ownMounts, "filesystem", "bpf"),
-		childAttempt("mount debugfs, own user namespace", ownUser(unix.CLONE_NEWNS), "filesystem", "debugfs"),
-		childAttempt("mount bpf, own user namespace", ownUser(unix.CLONE_NEWNS), "filesystem", "bpf"),
 	}},
-}
-
-func unmaskAttempts() []attempt {
-	var all []attempt
-	for _, path := range maskedPaths {
-		all = append(all,
-			childAttempt("unmask "+path, ownMounts, "unmask", path),
-			childAttempt("unmask "+path+", own user namespace", ownUser(unix.CLONE_NEWNS), "unmask", path))
-	}
-	return all
 }
 
 // tells says whether a file has content, or a folder entries: what is masked is empty.

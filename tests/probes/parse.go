@@ -83,3 +83,21 @@ func ranges(numbers []int) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// belowTop are the places where a node's path may be in a filesystem of which
+// the directory root is mounted: the node may have mounted any directory
+// above it at any directory of the path.
+func belowTop(root, path string) []string {
+	above := []string{"."}
+	parts := strings.Split(strings.Trim(root, "/"), "/")
+	for i := range parts {
+		above = append(above, strings.Join(parts[:i+1], "/"))
+	}
+	var all []string
+	for rest := strings.Split(strings.Trim(path, "/"), "/"); len(rest) > 0; rest = rest[1:] {
+		for _, folder := range above {
+			all = append(all, folder+"/"+strings.Join(rest, "/"))
+		}
+	}
+	return all
+}

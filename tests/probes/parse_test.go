@@ -54,6 +54,13 @@ func TestNumbersAreWrittenAsRanges(t *testing.T) {
 	}
 }
 
+func TestAFileIsSoughtBelowEachDirectoryAboveTheMount(t *testing.T) {
+	want := []string{"./node/pods/x", "disk/node/pods/x", "disk/pods/node/pods/x", "./pods/x", "disk/pods/x", "disk/pods/pods/x", "./x", "disk/x", "disk/pods/x"}
+	if have := belowTop("/disk/pods", "/node/pods/x"); !slices.Equal(have, want) {
+		t.Errorf("have %v", have)
+	}
+}
+
 func TestFirstOfCountsWhatStoppedTheAttempts(t *testing.T) {
 	one, other := errors.New("one"), errors.New("other")
 	err := firstOf([]error{one, other, one}, func(err error) error { return err })

@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// A search of files ends after so many and so long: a volume may hold anything.
+// A search of files ends after so many and so long in each volume, which may hold anything.
 const (
 	searchedFiles = 20_000
 	searchedBytes = 256 << 10
-	searchTime    = 5 * time.Second
+	searchTime    = time.Second
+	searchMost    = 15 * time.Second
 )
 
 var errNothing = errors.New("nothing found")
@@ -124,16 +125,27 @@ func ofTheKernel(path string) bool {
 	})
 }
 
-// searchMounts looks for a stored file that is wanted, volumes first.
+// searchMounts looks for a stored file that is wanted, first where volumes of
+// Secrets and tokens are: in memory.
 func searchMounts(wanted func(path string) bool) error {
-	points := []string{}
+	var memory, others []string
 	for _, each := range mounts() {
-		if !ofTheKernel(each.point) && each.point != "/" {
-			points = append(points, each.point)
+		switch {
+		case ofTheKernel(each.point) || each.point == "/":
+		case each.kind == "tmpfs":
+			memory = append(memory, each.point)
+		default:
+			others = append(others, each.point)
 		}
 	}
-	deadline := time.Now().Add(searchTime)
-	return firstOf(append(points, "/"), func(point string) error { return search(point, deadline, wanted) })
+	end := time.Now().Add(searchMost)
+	return firstOf(slices.Concat(memory, others, []string{"/"}), func(point string) error {
+		deadline := time.Now().Add(searchTime)
+		if end.Before(deadline) {
+			deadline = end
+		}
+		return search(point, deadline, wanted)
+	})
 }
 
 func search(point string, deadline time.Time, wanted func(path string) bool) error {

@@ -130,20 +130,11 @@ func throughHandle(target, marker string) error {
 				return err
 			}
 			defer unix.Close(folder)
-			return firstOf(suffixes(target), func(path string) error {
+			return firstOf(belowTop(point.root, target), func(path string) error {
 				return holds(fmt.Sprintf("/proc/self/fd/%d/%s", folder, path), marker)
 			})
 		})
 	})
-}
-
-// suffixes of a path: the filesystem may be mounted at any of its directories.
-func suffixes(path string) []string {
-	var all []string
-	for parts := strings.Split(strings.Trim(path, "/"), "/"); len(parts) > 0; parts = parts[1:] {
-		all = append(all, strings.Join(parts, "/"))
-	}
-	return all
 }
 
 // listNeighbours looks at all that the workspace has. The agent's own directory has no marker.

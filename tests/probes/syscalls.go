@@ -52,7 +52,7 @@ func answeredSyscalls() (int, string) {
 	tried := 0
 	places := make(chan struct{}, callsAtOnce)
 	for number := range lastCall + 1 {
-		if slices.Contains(untried, number) {
+		if slices.Contains(untried, number) || number >= firstUnused && number <= lastUnused {
 			continue
 		}
 		tried++
