@@ -290,7 +290,7 @@ func (s *siege) floods(ctx context.Context, found findings) error {
 	return err
 }
 
-// flood succeeds if nobody else is heard while it lasts.
+// flood succeeds if others are mostly not heard while it lasts.
 func (s *siege) flood(ctx context.Context, from, other place, how string, question Question) (Finding, error) {
 	type outcome struct {
 		finding Finding
@@ -308,7 +308,8 @@ func (s *siege) flood(ctx context.Context, from, other place, how string, questi
 			if result.err == nil && tries == 0 {
 				result.err = errors.New("nobody tried to be heard in the flood")
 			}
-			result.finding.Succeeded = heard == 0
+			// The first tries may come before the flood is high.
+			result.finding.Succeeded = 2*heard < tries
 			result.finding.Detail += fmt.Sprintf(", others were heard %d of %d times", heard, tries)
 			return result.finding, result.err
 		case <-time.After(time.Second):
