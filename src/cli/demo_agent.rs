@@ -1,5 +1,6 @@
 //! `lazarus demo-agent`: an agent for trying missions out. It only pretends to work, but it lives and dies like a real one.
 
+mod ask;
 mod files;
 mod reach;
 mod voice;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
+use hyper::Uri;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Error;
@@ -41,6 +43,11 @@ pub struct Arguments {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     http_port: Option<u16>,
 
+    /// Ask the model at this URL every few seconds, through the proxy that HTTPS_PROXY names; SSL_CERT_FILE has the certificates
+    /// to trust
+    #[arg(long, value_name = "URL")]
+    model: Option<Uri>,
+
     /// Take every TCP connection to this port, from wherever it comes
     #[arg(long, value_name = "PORT", hide = true, value_parser = clap::value_parser!(u16).range(1..))]
     listen: Vec<u16>,
@@ -49,6 +56,8 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Tell(Tell),
+    #[command(hide = true)]
+    Ask(Ask),
     #[command(hide = true)]
     Reach(Reach),
     #[command(hide = true)]
@@ -66,6 +75,13 @@ struct Tell {
     /// Process of the demo agent; in its container it is 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pid: i32,
+}
+
+/// Ask the model at this URL once, as with --model
+#[derive(clap::Args)]
+struct Ask {
+    #[arg(value_name = "URL")]
+    url: Uri,
 }
 
 /// Say of each of these addresses whether a TCP connection to it is made
@@ -104,9 +120,10 @@ enum What {
 
 impl Arguments {
     pub fn run(self) -> Result<(), Error> {
-        let Self { command, work_seconds, exit_code, ignore_sigterm, http_port, listen } = self;
+        let Self { command, work_seconds, exit_code, ignore_sigterm, http_port, model, listen } = self;
         match command {
             Some(Command::Tell(tell)) => return tell.run(),
+            Some(Command::Ask(Ask { url })) => return ask::ask(&url),
             Some(Command::Reach(Reach { addresses })) => return reach::reach(&addresses),
             Some(Command::Show(Show { file })) => return files::show(&file),
             Some(Command::Write(Write { file, text })) => return files::write(&file, &text),
@@ -116,11 +133,12 @@ impl Arguments {
             work: work_seconds.map(|seconds| Duration::from_secs(seconds.into())),
             ignore_sigterm,
             listen,
+            model: model.as_ref().map(ask::Model::new).transpose()?,
             http_port: http_port.or_else(|| port("DEMO_HTTP_PORT")),
             sidecar: port("LAZARUS_PORT"),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        match runtime.block_on(work::work(&orders))? {
+        match runtime.block_on(work::work(orders))? {
             Ending::WorkDone if exit_code != 0 => {
                 eprintln!("giving up with exit code {exit_code}");
                 std::process::exit(exit_code.into());

@@ -25,7 +25,7 @@ impl Mind {
         self.hanging.store(true, Ordering::Relaxed);
     }
 
-    fn hangs(&self) -> bool {
+    pub(super) fn hangs(&self) -> bool {
         self.hanging.load(Ordering::Relaxed)
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
+use super::ask::{self, Model};
 use super::reach;
 use super::voice::{self, Mind};
 
 /// Time from one line of work to the next.
-const BEAT: Duration = Duration::from_secs(3);
+pub(super) const BEAT: Duration = Duration::from_secs(3);
 /// PID 1 takes every process of its container with it: whoever gave the order is given the time to end first.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -23,6 +24,8 @@ pub(super) struct Orders {
     pub ignore_sigterm: bool,
     /// Ports on which it takes connections from anywhere.
     pub listen: Vec<u16>,
+    /// The model that it asks.
+    pub model: Option<Model>,
     /// Port on which it answers that it is well.
     pub http_port: Option<u16>,
     /// Port on which its sidecar hears that it is well.
@@ -45,26 +48,30 @@ pub(super) enum Ending {
 ///
 /// # Errors
 /// The signals' handlers can't be installed, or the port to answer on is taken.
-pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
+pub(super) async fn work(orders: Orders) -> std::io::Result<Ending> {
     // For PID 1 the kernel drops every signal without a handler: no default action would ever end it.
     let mut hang = signal(SignalKind::user_defined1())?;
     let mut crash = signal(SignalKind::user_defined2())?;
     let mut told = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
+    let Orders { work, ignore_sigterm, listen, model, http_port, sidecar } = orders;
     let mind = Arc::new(Mind::default());
-    if let Some(port) = orders.http_port {
+    if let Some(port) = http_port {
         voice::answer(port, Arc::clone(&mind))?;
     }
-    for port in &orders.listen {
-        reach::listen(*port)?;
+    for port in listen {
+        reach::listen(port)?;
     }
-    if let Some(port) = orders.sidecar {
+    if let Some(port) = sidecar {
         voice::post(port, Arc::clone(&mind));
     }
     say(&introduction(&|name| std::env::var(name).ok()));
+    if let Some(model) = model {
+        ask::keep_asking(model, Arc::clone(&mind));
+    }
     let over = async {
-        match orders.work {
+        match work {
             Some(time) => sleep(time).await,
             None => std::future::pending().await,
         }
@@ -86,7 +93,7 @@ pub(super) async fn work(orders: &Orders) -> std::io::Result<Ending> {
                 return Ok(Ending::Told);
             }
             _ = terminate.recv() => {
-                if !orders.ignore_sigterm {
+                if !ignore_sigterm {
                     say("asked to stop: stopping in good order");
                     return Ok(Ending::Stopped);
                 }
@@ -114,7 +121,7 @@ fn introduction(variable: &dyn Fn(&str) -> Option<String>) -> String {
     format!("agent {agent} (role {role}) of mission {cell} is at work")
 }
 
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     // Nobody reading along is no reason to die.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
