@@ -9,7 +9,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/lazarus
 archive := $(target)/lazarus-pit.tar
 lab := deploy/lab/lab.sh
-go_modules := deploy/lab deploy/lab/addons deploy/image tests/probes
+go_modules := deploy/lab deploy/lab/addons deploy/image deploy/demo/egress tests/probes
 # As the lab builds them, so that Go has most of it compiled already.
 go := CGO_ENABLED=0 GOFLAGS=-trimpath go
 export IMAGE_ARCHIVE := $(abspath $(archive))

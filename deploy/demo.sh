@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: a mission of three agents, one of which dies and comes back.
+# `make demo`: a mission of three agents, one of which dies and comes back, and
+# an agent that reaches a model and nothing else.
 # `make demo-down`: nothing of it is left.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -79,15 +80,27 @@ fi
 
 # --- helpers of the story
 
-# Shows a command as a person types it, and what it prints.
+# Shows a command as a person types it, and what it prints; $said has it afterwards.
+said=''
 shows() {
+	local code=0
 	printf '   %s$ %s %s%s\n' "$dim" "$shown" "$*" "$plain"
-	k "$@" 2>&1 | indented
+	said=$(k "$@" 2>&1) || code=$?
+	[[ -z $said ]] || indented <<<"$said"
+	return "$code"
 }
 
-# Waits up to a minute for a word in the mission's status.
+# Stops the demo if what was shown last is not what the story tells.
+expects() {
+	local words
+	for words in "$@"; do
+		[[ $said == *"$words"* ]] || fail "it was to say '$words'" "$said"
+	done
+}
+
+# Waits up to a minute for a word in the status of the mission, or of another one.
 until_it_says() {
-	local path=$1 wanted=$2 found='' deadline=$((SECONDS + 60))
+	local path=$1 wanted=$2 mission=${3:-$mission} found='' deadline=$((SECONDS + 60))
 	until [[ $found == "$wanted" ]]; do
 		((SECONDS < deadline)) || fail "after a minute $path is '$found', not '$wanted'" "$(k get pods,events 2>&1)"
 		sleep 0.2
@@ -98,12 +111,17 @@ until_it_says() {
 ready='.status.conditions[?(@.type=="Ready")].reason'
 of_victim() { echo ".status.agents[?(@.name==\"$victim\")].$1"; }
 
+# shellcheck source=deploy/demo/egress.sh
+source deploy/demo/egress.sh
+
 # --- building, which is not part of the story: the first time it takes minutes
 
 if [[ ${CLUSTER:-lab} == lab ]]; then
 	deploy/check.sh
 	make image
 	deploy/lab/lab.sh build
+	target=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")
+	egress_build "$target"
 else
 	[[ -n ${IMAGE:-} ]] || fail "CLUSTER=current needs IMAGE=REGISTRY/NAME:TAG, an image of this project that the cluster can pull"
 	confirm "installs the kinds and the operator with image $IMAGE, and the namespace $namespace"
@@ -122,7 +140,9 @@ k get nodes | indented
 
 step "The operator"
 if [[ ${CLUSTER:-lab} == lab ]]; then
-	said=$(deploy/install.sh 2>&1) || fail "the operator was not installed" "$said"
+	egress_manifest >"$target/demo.yaml"
+	grep -qF "$way_out" "$target/demo.yaml" || fail "deploy/install.yaml has no place for the egress proxy"
+	said=$(MANIFEST=$target/demo.yaml deploy/install.sh 2>&1) || fail "the operator was not installed" "$said"
 else
 	sed "s|image: lazarus-pit:dev|image: $IMAGE|" deploy/install.yaml |
 		run_kubectl apply --server-side -f - >/dev/null
@@ -134,10 +154,10 @@ run_kubectl --namespace lazarus-pit get pods | indented
 
 step "A mission of three agents"
 run_kubectl create namespace "$namespace" >/dev/null 2>&1 || k get serviceaccounts >/dev/null || fail "no namespace $namespace"
-if k get missioncell "$mission" >/dev/null 2>&1; then
-	say "The mission of an earlier demo goes first, so that this story starts at its beginning."
-	k delete missioncell "$mission" --timeout=60s >/dev/null
-	k wait pods --for=delete --selector="lazarus-pit.io/cell=$mission" --timeout=60s >/dev/null
+if [[ -n $(k get missioncell "$mission" "$recluse" --ignore-not-found -o name) ]]; then
+	say "What an earlier demo left goes first, so that this story starts at its beginning."
+	k delete missioncell "$mission" "$recluse" --ignore-not-found --timeout=60s >/dev/null
+	k wait pods --for=delete --selector="lazarus-pit.io/cell in ($mission,$recluse)" --timeout=60s >/dev/null
 fi
 sed "s|image: lazarus-pit:dev|image: ${IMAGE:-lazarus-pit:dev}|" "$sample" | k apply --server-side -f - >/dev/null
 say "From $sample: a captain, a builder and a watcher, who live as long as the mission." \
@@ -163,6 +183,31 @@ shows get missioncells
 shows get pods
 say "What happened, in the mission's own Events:"
 shows events --for="missioncell/$mission" | tail -n +1
+
+if [[ ${CLUSTER:-lab} == lab ]]; then
+	step "One reaches a model, and nothing else"
+	egress_start "$target"
+	egress_mission
+	until_it_says "$ready" AgentsAlive "$recluse"
+	until_it_says .status.isolation.level Level3 "$recluse"
+	pod=$(k get missioncell "$recluse" -o 'jsonpath={.status.agents[0].podName}')
+	say "The hermit runs at Level3. A model wants a key that it does not have: a proxy adds it on the way." \
+		"The operator's configuration names the proxy:" "  egressProxy: $way_out"
+	shows exec "$pod" -c agent -- /lazarus demo-agent ask "$question"
+	expects "you asked in 5 words; carry on"
+	egress_wants_key
+	egress_no_key "$pod"
+	say "${green}The model answered.$plain Neither environment, files nor log of the hermit have the key, and its pod has no Secret." \
+		"It reaches the proxy, but not the model itself, nor the API server, nor the world outside:"
+	api=$(run_kubectl --namespace default get service kubernetes -o 'jsonpath={.spec.clusterIP}:443')
+	shows exec "$pod" -c agent -- /lazarus demo-agent reach "$proxy" "$model" "$api" 203.0.113.1:443
+	expects "$proxy reached" "$model blocked" "$api blocked" "203.0.113.1:443 blocked"
+	say "And through the proxy nothing but the model:"
+	shows exec "$pod" -c agent -- /lazarus demo-agent ask https://elsewhere.example/ || true
+	expects "the proxy refuses: 403 Forbidden"
+else
+	say "" "In the lab the demo goes on with an agent that reaches a model and nothing else; the proxy for that is not for your cluster."
+fi
 
 step "Over to you"
 say "The mission goes on. Things to try:" ""

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts the image of this working tree and the operator into a running lab, and
-# waits until the operator is available.
+# waits until the operator is available. MANIFEST is another one than
+# deploy/install.yaml.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 LAB_DIR=$(realpath -m -- "${LAB_DIR:-.lab}")
@@ -14,7 +15,7 @@ operator() { kubectl --namespace lazarus-pit "$@"; }
 loaded=$(deploy/lab/lab.sh load "$archive")
 digest=$(grep -o 'sha256:[0-9a-f]*' <<<"$loaded" | head -1)
 before=$(operator get deployment lazarus-operator --ignore-not-found -o "jsonpath={.metadata.annotations.image-digest}")
-kubectl apply --server-side --force-conflicts -f deploy/install.yaml >/dev/null
+kubectl apply --server-side --force-conflicts -f "${MANIFEST:-deploy/install.yaml}" >/dev/null
 # The image has the same name each time: Kubernetes can't see that it changed.
 if [[ -n $before && $before != "$digest" ]]; then
 	operator rollout restart deployment lazarus-operator >/dev/null

@@ -2,7 +2,8 @@
 
 #![cfg(test)]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 fn lazarus() -> Command {
@@ -122,6 +123,34 @@ fn its_time_ends_with_the_exit_code_it_was_given() {
     assert_eq!((code, said.as_str(), complained.as_str()), (Some(0), "my time is over\n", ""));
     let (code, said, complained) = Agent::start(&["--work-seconds", "0", "--exit-code", "7"]).end();
     assert_eq!((code, said.as_str(), complained.as_str()), (Some(7), "my time is over\n", "giving up with exit code 7\n"));
+}
+
+#[test]
+fn it_asks_for_the_model_at_the_proxy_and_says_who_refuses() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let head = BufReader::new(&stream).lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect::<Vec<_>>();
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 16\r\n\r\nnot \x1b[31mfor you").unwrap();
+        head.join(";")
+    });
+    let bundle = std::env::temp_dir().join(format!("demo-agent-{}", std::process::id()));
+    std::fs::write(&bundle, "").unwrap();
+    let ask = |url: &str, proxy: Option<&str>| {
+        let mut command = lazarus();
+        command.args(["ask", url]).env_remove("HTTPS_PROXY").env("SSL_CERT_FILE", &bundle);
+        let Output { status, stderr, .. } = command.envs(proxy.map(|proxy| ("HTTPS_PROXY", proxy))).output().unwrap();
+        (status.code(), String::from_utf8(stderr).unwrap())
+    };
+    let refused = "lazarus: the proxy refuses: 403 Forbidden: not [31mfor you\n";
+    assert_eq!(ask("https://model.example/a", Some(&proxy)), (Some(1), refused.into()));
+    assert_eq!(asked.join().unwrap(), "CONNECT model.example:443 HTTP/1.1;host: model.example:443");
+    let nowhere = ask("https://model.example/a", None);
+    assert_eq!(nowhere, (Some(1), "lazarus: the environment has no HTTPS_PROXY\n".into()));
+    let plain = ask("http://model.example/a", Some(&proxy));
+    assert_eq!(plain, (Some(1), "lazarus: http://model.example/a is no URL that begins with https://\n".into()));
+    std::fs::remove_file(bundle).unwrap();
 }
 
 #[test]

@@ -68,7 +68,7 @@ func (r rules) connect(asked string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAct
 			return goproxy.OkConnect, address
 		}
 	}
-	ctx.Resp = refusal(ctx.Req, fmt.Sprintf("%q is not on the list of what agents may reach", asked))
+	ctx.Resp = refusal(ctx.Req, fmt.Sprintf("%q is not on the list", asked))
 	return goproxy.RejectConnect, asked
 }
 
