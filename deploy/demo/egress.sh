@@ -88,9 +88,11 @@ egress_no_key() {
 }
 
 # egress_wants_key: the model refuses who has none. The API server gets past the
-# NetworkPolicies, as it is no pod.
+# NetworkPolicies, as it is no pod; kubectl takes the answer for its own, so the
+# model's word counts.
 egress_wants_key() {
-	local said path=/api/v1/namespaces/$egress/services/https:model:443/proxy/v1/completions
+	local said log path=/api/v1/namespaces/$egress/services/https:model:443/proxy/v1/completions
 	said=$(run_kubectl create --raw "$path" -f - 2>&1 <<<'{"prompt": "who am I?"}') && fail "the model answers without the key" "$said"
-	[[ $said == *"no answer without the key"* || $said == *nauthorized* ]] || fail "the model was not asked" "$said"
+	log=$(in_egress logs deployment/model)
+	[[ $log == *"401 no answer without the key"* ]] || fail "the model did not refuse who has no key" "$said"$'\n'"$log"
 }
