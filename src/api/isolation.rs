@@ -97,7 +97,7 @@ pub enum Retain {
     Retain,
 }
 
-/// The volume of a mission's agents, as it is asked for.
+/// The volume of a mission's agents, as it is asked for, and what keeps it from being that.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct WorkspaceStatus {
     /// Name of its PersistentVolumeClaim.
@@ -106,6 +106,9 @@ pub struct WorkspaceStatus {
     pub size: Amount,
     /// What becomes of it with the mission.
     pub retain: Retain,
+    /// Why the volume is not as asked for, and what to do. Absent: nothing is known to keep it from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// The isolation of a mission.

@@ -125,7 +125,7 @@ fn status(
         agents,
         incidents,
         isolation,
-        workspace: workspace::status(cell),
+        workspace: workspace::status(snapshot, now),
         effective_policy: policy.cloned(),
     }
 }

@@ -5,20 +5,31 @@ use chrono::{DateTime, Utc};
 use super::{Action, ClaimChange};
 use crate::api::conditions::Reason;
 use crate::api::quantity::Amount;
-use crate::api::{Retain, WorkspaceStatus, names};
-use crate::observe::{Cell, Claim, Refusal, Snapshot};
+use crate::api::{Retain, Workspace, WorkspaceStatus, names};
+use crate::observe::{Claim, Refusal, Snapshot};
 
 /// What stands for the claim among the agents of which something was refused: no agent has this name.
 pub const REFUSED_CLAIM: &str = "/workspace";
 
 /// What is said of it in the mission's status.
-pub(super) fn status(cell: &Cell) -> Option<WorkspaceStatus> {
-    let workspace = cell.spec.workspace.as_ref()?;
+pub(super) fn status(snapshot: &Snapshot, now: DateTime<Utc>) -> Option<WorkspaceStatus> {
+    let workspace = snapshot.cell.spec.workspace.as_ref()?;
     Some(WorkspaceStatus {
-        claim: names::workspace(&cell.name),
+        claim: names::workspace(&snapshot.cell.name),
         size: workspace.size.clone(),
         retain: workspace.retain.unwrap_or_default(),
+        message: shortfall(workspace, snapshot, now),
     })
+}
+
+/// What keeps a volume that is there from being as it is asked for. The agents run all the same.
+fn shortfall(workspace: &Workspace, snapshot: &Snapshot, now: DateTime<Utc>) -> Option<String> {
+    let Some(Claim::Present { size, .. }) = &snapshot.claim else { return None };
+    if let Some(refusal) = refusal(snapshot, now) {
+        return Some(format!("the volume stays as it is: the API server says: {}", refusal.message));
+    }
+    let shrinks = workspace.size.value() < Amount::Text(size.clone()).value();
+    shrinks.then(|| format!("the volume has {size}, and none shrinks: write that much, or make a mission of another name"))
 }
 
 /// What is to be done about the claim. It never shrinks: no volume can. One that was retained is given to a mission only if its

@@ -111,7 +111,8 @@ fn perform(world: &mut World, command: &str) {
         "policy" => world.policy = Some(super::world::policy(yaml::from_str(&format!("{agent} {rest}")).unwrap())),
         "refuse" => {
             let until = world.now + TimeDelta::seconds(5);
-            world.refusals.insert(agent.into(), Refusal { message: rest.into(), generation: 1, until });
+            let generation = world.snapshot().cell.generation;
+            world.refusals.insert(agent.into(), Refusal { message: rest.into(), generation, until });
         }
         "accept" => drop(world.refusals.remove(agent)),
         "foreign" => {
@@ -256,6 +257,9 @@ fn tell(out: &mut String, old: &MissionCellStatus, new: &MissionCellStatus) {
         {
             writeln!(out, "      {message}").unwrap();
         }
+    }
+    if let Some(message) = new.workspace.as_ref().and_then(|workspace| workspace.message.as_ref()) {
+        writeln!(out, "    workspace: {message}").unwrap();
     }
     for gone in old.agents.iter().filter(|before| !new.agents.iter().any(|agent| agent.name == before.name)) {
         writeln!(out, "    {} is forgotten", gone.name).unwrap();

@@ -140,6 +140,24 @@ async fn a_workspace_is_shared_as_the_level_says_and_survives_its_mission() {
     assert!(root.contains("Read-only file system"), "{root}");
     on("scribe", &["write", "/tmp/anything", "x"]).unwrap();
 
+    // Volumes of the lab don't grow; that changes nothing for the agents.
+    cell.spec.workspace.as_mut().unwrap().size = Amount::Text("128Mi".into());
+    stage.apply(&cell).await;
+    stage
+        .until("the status says why it does not grow", |mission| {
+            let said = mission.status().workspace.and_then(|workspace| workspace.message);
+            said.is_some_and(|said| said.contains("the volume stays as it is") && said.contains("resize"))
+        })
+        .await;
+    verified(&stage, Isolation::Level2).await;
+    cell.spec.workspace.as_mut().unwrap().size = Amount::Text("64Mi".into());
+    stage.apply(&cell).await;
+    stage
+        .until("nothing is in the way any more", |mission| {
+            mission.status().workspace.is_some_and(|workspace| workspace.message.is_none())
+        })
+        .await;
+
     stage.api::<MissionCell>().delete(CELL, &DeleteParams::default()).await.unwrap();
     stage.until_all("the mission and its pods are gone", |scene| scene.cells.is_empty() && scene.pods.is_empty()).await;
     let claims = stage.api::<PersistentVolumeClaim>();

@@ -48,7 +48,9 @@ fn reference_pages_say_what_the_code_says() {
     }
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(pages().iter().any(|(known, _)| *known == name), "docs/reference/{name} is not made from the code: remove it");
+        // That one is made from what `make probes` found.
+        let known = name == "probes.md" || pages().iter().any(|(known, _)| *known == name);
+        assert!(known, "docs/reference/{name} is not made from the code: remove it");
     }
     assert!(stale.is_empty(), "not what the code says: {}; run `make generate` and commit", stale.join(", "));
 }
