@@ -38,6 +38,15 @@ impl Isolation {
         }
     }
 
+    /// The strictest Pod Security Standard that a pod of this level passes, as a namespace's label writes it.
+    #[must_use]
+    pub fn pod_security(self) -> &'static str {
+        match self {
+            Self::None => "baseline",
+            Self::Level1 | Self::Level2 | Self::Level3 => "restricted",
+        }
+    }
+
     /// The level that a label names.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {

@@ -51,6 +51,8 @@ pub const ATTEMPT: &str = "lazarus-pit.io/attempt";
 pub const LEVEL: &str = "lazarus-pit.io/level";
 /// Label of a namespace: no mission in it has a lower isolation level.
 pub const MINIMUM_LEVEL: &str = "lazarus-pit.io/minimum-level";
+/// Label of a namespace: what Pod Security enforces in it (KEP-2579).
+pub const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 /// Where an agent finds its workspace.
 pub const WORKSPACE_FOLDER: &str = "/workspace";
 /// Annotation: hash of the user's fields that the pod was made from.

@@ -137,6 +137,11 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// For what is not in the namespace that is meant.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// The objects of a kind that are meant, those of all namespaces if so.
     pub async fn list<K>(&self, everywhere: bool, selector: &str) -> Result<Vec<K>, Failure>
     where

@@ -2,6 +2,7 @@
 
 mod approve;
 mod beat;
+mod check;
 mod cluster;
 mod crds;
 mod decision;
@@ -57,6 +58,7 @@ enum People {
     Ps(ps::Arguments),
     Explain(explain::Arguments),
     Plan(plan::Arguments),
+    Check(check::Arguments),
     Approve(approve::Arguments),
     Deny(deny::Arguments),
     Revive(revive::Arguments),
@@ -117,6 +119,7 @@ impl People {
                 Self::Ps(arguments) => arguments.run(program).await,
                 Self::Explain(arguments) => arguments.run(program).await,
                 Self::Plan(arguments) => arguments.run(program).await,
+                Self::Check(arguments) => arguments.run(program).await,
                 Self::Approve(arguments) => arguments.run(program).await,
                 Self::Deny(arguments) => arguments.run(program).await,
                 Self::Revive(arguments) => arguments.run(program).await,
@@ -137,12 +140,13 @@ pub fn command() -> clap::Command {
 
 /// The commands that write JSON with `-o json`, and its schema, for the documentation.
 #[must_use]
-pub fn outputs() -> [(&'static str, Schema); 9] {
+pub fn outputs() -> [(&'static str, Schema); 10] {
     [
         ("status", schema_for!(status::Missions)),
         ("ps", schema_for!(ps::Agents)),
         ("explain", schema_for!(explain::Explained)),
         ("plan", schema_for!(plan::Planned)),
+        ("check", schema_for!(check::Checked)),
         ("approve, deny, revive, substitute", schema_for!(outcome::Results)),
         ("simulate --snapshot", schema_for!(simulate::Simulated)),
         ("simulate --replay", schema_for!(simulate::Replayed)),

@@ -4,7 +4,7 @@ use super::mission::{Finding, finding};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::egress::refused_egress;
 use crate::api::{AgentSpec, AgentStatus, Isolation, IsolationStatus};
-use crate::observe::{Container, Ground, Network, Obstacle, Pod, Snapshot};
+use crate::observe::{Container, Features, Ground, Network, Obstacle, Pod, Snapshot};
 
 /// The level that new incarnations of a mission get: the highest of what the mission, its namespace and the operator's
 /// configuration say, and of what its living agents already have.
@@ -115,28 +115,44 @@ fn unavailable(ground: &Ground, spec: &AgentSpec, level: Isolation) -> Option<St
     }
     let nodes = ground.nodes;
     // Where there is no node at all the scheduler says so; where another runtime is named, the kubelet refuses what it can't do.
-    if nodes.all == 0 {
-        return None;
-    }
-    let lacks = |count: u32, what: &str, needs: &str| {
-        // The scheduler does not look at these, so any node may be the one.
-        (count < nodes.all).then(|| {
-            format!("{count} of the {} nodes that nodeSelector admits have {what}, which {level} needs: {needs}", nodes.all)
-        })
-    };
-    let groups =
-        lacks(nodes.supplemental_groups_policy, "supplementalGroupsPolicy", "that takes Kubernetes 1.31 and containerd 2.0");
-    let default = spec.runtime_class_name.is_none();
-    let read_only = (default && level >= Isolation::Level2).then(|| {
-        lacks(
-            nodes.recursive_read_only_mounts,
+    let runtime = if spec.runtime_class_name.is_none() { level } else { level.min(Isolation::Level1) };
+    let Lack { able, what, needs } = node_lack(nodes, runtime)?;
+    Some(format!("{able} of the {} nodes that nodeSelector admits have {what}, which {level} needs: {needs}", nodes.all))
+}
+
+/// What not all of some nodes can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// How many of them can.
+    pub able: u32,
+    /// What it is.
+    pub what: &'static str,
+    /// What it takes.
+    pub needs: &'static str,
+}
+
+/// What the nodes lack that a level needs; `None`: nothing, or there are none.
+#[must_use]
+pub fn node_lack(nodes: Features, level: Isolation) -> Option<Lack> {
+    let Features { all, user_namespaces, recursive_read_only_mounts, supplemental_groups_policy } = nodes;
+    let needed = [
+        (
+            Isolation::Level1,
+            supplemental_groups_policy,
+            "supplementalGroupsPolicy",
+            "that takes Kubernetes 1.31 and containerd 2.0",
+        ),
+        (
+            Isolation::Level2,
+            recursive_read_only_mounts,
             "mounts that are read-only all the way down",
             "that takes Linux 5.12 and runc 1.1",
-        )
-    });
-    let users = (default && level >= Isolation::Level3)
-        .then(|| lacks(nodes.user_namespaces, "user namespaces", "that takes Linux 6.3, containerd 2.0 and runc 1.2"));
-    groups.or(read_only.flatten()).or(users.flatten())
+        ),
+        (Isolation::Level3, user_namespaces, "user namespaces", "that takes Linux 6.3, containerd 2.0 and runc 1.2"),
+    ];
+    // The scheduler does not look at these, so any node may be the one.
+    let lacking = needed.into_iter().find(|(least, able, _, _)| level >= *least && *able < all);
+    lacking.map(|(_, able, what, needs)| Lack { able, what, needs })
 }
 
 /// The name of an image without its tag.

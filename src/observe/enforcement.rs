@@ -83,7 +83,7 @@ where
 }
 
 /// In what the rule differs from what was installed, if it lets through more or less.
-fn altered_policy(wanted: &ValidatingAdmissionPolicy, found: &ValidatingAdmissionPolicy) -> Option<&'static str> {
+pub(crate) fn altered_policy(wanted: &ValidatingAdmissionPolicy, found: &ValidatingAdmissionPolicy) -> Option<&'static str> {
     let [wanted, found] = [wanted, found].map(|policy| effective(policy.spec.clone().unwrap_or_default()));
     let ValidatingAdmissionPolicySpec {
         // For the log of the API server alone.
@@ -108,7 +108,10 @@ fn altered_policy(wanted: &ValidatingAdmissionPolicy, found: &ValidatingAdmissio
 }
 
 /// In what the binding differs from what was installed, if it narrows the rule.
-fn altered_binding(wanted: &ValidatingAdmissionPolicyBinding, found: &ValidatingAdmissionPolicyBinding) -> Option<&'static str> {
+pub(crate) fn altered_binding(
+    wanted: &ValidatingAdmissionPolicyBinding,
+    found: &ValidatingAdmissionPolicyBinding,
+) -> Option<&'static str> {
     let ValidatingAdmissionPolicyBindingSpec { match_resources, param_ref, policy_name, validation_actions } = &found.spec;
     let everything = MatchResources { match_policy: None, ..matched(MatchResources::default()) };
     let narrowed = match_resources.clone().map(|narrowed| MatchResources { match_policy: None, ..matched(narrowed) });

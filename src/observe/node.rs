@@ -125,8 +125,19 @@ impl SlimNode {
         }
     }
 
-    /// Counts the node, if it takes pods with this selector, by what it can do.
+    /// Counts the node, if it takes pods with this selector, by what it can do in its default runtime.
     pub fn count(&self, selector: Option<&BTreeMap<String, String>>, features: &mut Features) {
+        self.count_with(DEFAULT_HANDLER, selector, features);
+    }
+
+    /// Whether the node says that it has this handler, which a RuntimeClass names.
+    #[must_use]
+    pub fn has_handler(&self, name: &str) -> bool {
+        self.status.runtime_handlers.iter().any(|handler| handler.name == name)
+    }
+
+    /// As [`count`](Self::count), with the runtime of this name.
+    pub fn count_with(&self, handler: &str, selector: Option<&BTreeMap<String, String>>, features: &mut Features) {
         let labels = self.metadata.labels.as_ref();
         let has = |(key, value): (&String, &String)| labels.and_then(|labels| labels.get(key)) == Some(value);
         // The agents' sidecar is a program for Linux.
@@ -135,8 +146,8 @@ impl SlimNode {
             return;
         }
         let Status { conditions: _, runtime_handlers, features: node } = &self.status;
-        let default = runtime_handlers.iter().find(|handler| handler.name == DEFAULT_HANDLER);
-        let handler = default.map(|handler| handler.features.clone()).unwrap_or_default();
+        let found = runtime_handlers.iter().find(|found| found.name == handler);
+        let handler = found.map(|handler| handler.features.clone()).unwrap_or_default();
         features.all += 1;
         features.user_namespaces += u32::from(handler.user_namespaces);
         features.recursive_read_only_mounts += u32::from(handler.recursive_read_only_mounts);

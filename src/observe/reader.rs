@@ -53,9 +53,6 @@ pub struct Known {
     pub unfenced: Option<String>,
 }
 
-/// What Pod Security enforces in a namespace (KEP-2579).
-const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
-
 /// A consistent read of a large namespace takes a moment; one that takes longer than this takes for ever.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -260,7 +257,7 @@ impl Reader {
         Ground {
             minimum_level,
             obscure,
-            pod_security: label(POD_SECURITY),
+            pod_security: label(names::POD_SECURITY),
             ceilings: (*self.ceilings).clone(),
             nodes,
             unchecked: None,

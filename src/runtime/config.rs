@@ -75,8 +75,16 @@ impl Config {
     /// The file is unreadable, not YAML, has an unknown key, or a value is out of its range.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks the text of a file; the path is for the message.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         // A file of comments only is an empty document: all defaults.
-        let file = yaml::from_str::<Option<File>>(&text).map_err(|source| Error::Parse { path: path.into(), source })?;
+        let file = yaml::from_str::<Option<File>>(text).map_err(|source| Error::Parse { path: path.into(), source })?;
         file.unwrap_or_default().check().map_err(|message| Error::Range { path: path.into(), message })
     }
 }

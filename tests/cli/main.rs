@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod check;
 mod decisions;
 mod elsewhere;
 mod objects;

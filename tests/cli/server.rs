@@ -25,6 +25,8 @@ pub struct State {
     pub objects: BTreeMap<(String, String, String), Value>,
     /// Requests whose method and path contain this text are forbidden.
     pub forbidden: Option<&'static str>,
+    /// A kind that nobody may write.
+    pub withheld: Option<&'static str>,
     /// The kinds are not installed.
     pub bare: bool,
     /// How often somebody else decides just before.
@@ -147,8 +149,9 @@ impl State {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let plural = format!("{}s", text(&object["kind"]).to_lowercase().replace("policy", "policie"));
-        let key = (plural, text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
+        // What belongs to the whole cluster is in the namespace without a name.
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        let key = (plural(&text(&object["kind"])), namespace, text(&object["metadata"]["name"]));
         self.objects.insert(key, object.clone());
         object
     }
@@ -163,8 +166,18 @@ impl State {
             let message = format!("User \"{user}\" cannot do this");
             return failure(StatusCode::FORBIDDEN, "Forbidden", &message, "x");
         }
-        let path = ["/apis/lazarus-pit.io/v1alpha1/", "/api/v1/"].iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap();
-        let words: Vec<_> = path.split('/').collect();
+        if path == "/version" {
+            return (StatusCode::OK, version());
+        }
+        if path.ends_with("/selfsubjectaccessreviews") {
+            let mut review = body.clone();
+            review["status"] = json!({ "allowed": body["spec"]["resourceAttributes"]["resource"] != json!(self.withheld) });
+            return (StatusCode::CREATED, review);
+        }
+        if let Some(group) = path.strip_prefix("/apis/").filter(|group| group.split('/').count() == 2) {
+            return (StatusCode::OK, served(group));
+        }
+        let words: Vec<_> = path.split('/').skip(if path.starts_with("/api/") { 3 } else { 4 }).collect();
         if self.bare {
             return failure(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource", "");
         }
@@ -172,10 +185,8 @@ impl State {
         match (method, words.as_slice()) {
             (&Method::GET, [plural]) => (StatusCode::OK, self.list(plural, None, query)),
             (&Method::GET, ["namespaces", namespace, plural]) => (StatusCode::OK, self.list(plural, Some(namespace), query)),
-            (&Method::GET, ["namespaces", namespace, plural, name]) => match self.objects.get(&key(plural, namespace, name)) {
-                Some(object) => (StatusCode::OK, object.clone()),
-                None => failure(StatusCode::NOT_FOUND, "NotFound", "not found", name),
-            },
+            (&Method::GET, [plural, name]) => self.get(&key(plural, "", name)),
+            (&Method::GET, ["namespaces", namespace, plural, name]) => self.get(&key(plural, namespace, name)),
             (&Method::PATCH, ["namespaces", namespace, plural, name, "status"]) => {
                 self.patch(&key(plural, namespace, name), dry_run, body)
             }
@@ -207,11 +218,23 @@ impl State {
         }
     }
 
+    fn get(&self, key: &(String, String, String)) -> (StatusCode, Value) {
+        match self.objects.get(key) {
+            Some(object) => (StatusCode::OK, object.clone()),
+            None => failure(StatusCode::NOT_FOUND, "NotFound", "not found", &key.2),
+        }
+    }
+
     fn list(&self, plural: &str, namespace: Option<&str>, query: &str) -> Value {
+        let selector = |kind: &str| query.split('&').find_map(|part| part.strip_prefix(kind));
         let selected = |object: &&Value| {
-            let Some((_, selector)) = query.split_once("labelSelector=") else { return true };
-            let (key, value) = selector.split('&').next().unwrap().split_once("%3D").unwrap();
-            object["metadata"]["labels"][key] == *value
+            let name = selector("fieldSelector=metadata.name%3D");
+            let labelled = match selector("labelSelector=").map(|selector| selector.split_once("%3D").ok_or(selector)) {
+                None => true,
+                Some(Ok((key, value))) => object["metadata"]["labels"][key] == *value,
+                Some(Err(key)) => object["metadata"]["labels"].get(key.replace("%2F", "/")).is_some(),
+            };
+            labelled && name.is_none_or(|name| object["metadata"]["name"] == *name)
         };
         let of = |key: &(String, String, String)| key.0 == plural && namespace.is_none_or(|namespace| key.1 == namespace);
         let found = self.objects.iter().filter(|(key, _)| of(key)).map(|(_, object)| object);
@@ -245,6 +268,28 @@ impl State {
         }
         (StatusCode::OK, stored)
     }
+}
+
+fn plural(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if kind.ends_with('s') => format!("{kind}es"),
+        None => format!("{kind}s"),
+    }
+}
+
+fn version() -> Value {
+    let words = ["buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"];
+    let mut version = json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.2" });
+    words.into_iter().for_each(|word| version[word] = json!(""));
+    version
+}
+
+fn served(group: &str) -> Value {
+    let resource = |name: &str| json!({ "name": name, "singularName": "", "namespaced": false, "kind": "K", "verbs": [] });
+    let resources = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"].map(resource);
+    json!({ "kind": "APIResourceList", "groupVersion": group, "resources": resources })
 }
 
 fn key(plural: &str, namespace: &str, name: &str) -> (String, String, String) {

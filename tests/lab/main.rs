@@ -4,6 +4,8 @@
 //! checked for the rule that no agent ever has two pods that may run.
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod completion;
 #[cfg(test)]
 mod death;

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 
 use super::{Object, admission, cluster_wide, labels, namespaced, strings, words};
-use crate::api::names::{GATEWAY, GATEWAY_AUTHORITY, OPERATOR, OPERATOR_NAMESPACE};
+use crate::api::names::{GATEWAY, GATEWAY_AUTHORITY, OPERATOR, OPERATOR_NAMESPACE, POD_SECURITY};
 use crate::apply::gateway::SLICES;
 
 const GROUP: &str = "lazarus-pit.io";
@@ -16,7 +16,7 @@ pub(super) fn namespace() -> Namespace {
     let mut namespace = Namespace { metadata: cluster_wide(OPERATOR_NAMESPACE), ..Namespace::default() };
     let mut labels = labels();
     labels.extend(strings([
-        ("pod-security.kubernetes.io/enforce", "restricted"),
+        (POD_SECURITY, "restricted"),
         ("pod-security.kubernetes.io/audit", "restricted"),
         ("pod-security.kubernetes.io/warn", "restricted"),
     ]));

@@ -39,12 +39,17 @@ pub struct Rule {
 
 /// All policies, each with the binding that puts it into force everywhere.
 pub(super) fn objects() -> Vec<Object> {
-    let others = [cells::creation()].map(in_force);
-    let all = approval_rules().into_iter().chain(isolation_rules()).chain(others);
+    let all = rules().into_iter();
     all.flat_map(|Rule { policy, binding }| {
         [Object::ValidatingAdmissionPolicy(Box::new(policy)), Object::ValidatingAdmissionPolicyBinding(Box::new(binding))]
     })
     .collect()
+}
+
+/// All policies, each with what puts it into force everywhere.
+#[must_use]
+pub fn rules() -> Vec<Rule> {
+    approval_rules().into_iter().chain(isolation_rules()).chain([cells::creation()].map(in_force)).collect()
 }
 
 /// The rules without which nobody can say who approved: while one is missing, no approval counts.

@@ -19,8 +19,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
-pub use admission::{Rule, approval_rules, isolation_rules};
+pub use admission::{Rule, approval_rules, isolation_rules, rules};
 pub use crds::crds;
+pub use workload::CONFIGURATION_FILE;
 pub(super) use workload::selected as operator_pods;
 
 use crate::api::names;

@@ -20,7 +20,8 @@ use crate::apply::gateway::{CANARY_PORT_NAME, PORT_NAME};
 use crate::pulse::folder::TOKEN;
 
 const CONFIGURATION: &str = include_str!("../../../config/lazarus.yaml");
-const CONFIGURATION_FILE: &str = "lazarus.yaml";
+/// Key of the operator's ConfigMap, and name of the file that it becomes.
+pub const CONFIGURATION_FILE: &str = "lazarus.yaml";
 const CONFIGURATION_FOLDER: &str = "/etc/lazarus";
 /// Any user but root; the image has it in its `/etc/passwd`.
 const USER: i64 = 65_532;
