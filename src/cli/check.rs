@@ -53,7 +53,12 @@ impl Arguments {
     pub async fn run(self, program: &'static str) -> Result<(), Error> {
         let scope = self.connection.namespace.clone();
         let cluster = self.connection.open(program).await?;
-        let seen = if self.pre { read::before(&cluster).await? } else { read::all(&cluster, scope.as_deref()).await? };
+        // All that is read at once is large.
+        let seen = if self.pre {
+            Box::pin(read::before(&cluster)).await?
+        } else {
+            Box::pin(read::all(&cluster, scope.as_deref())).await?
+        };
         let explain = |namespace: &str, name: &str| cluster.command_in(namespace, &format!("explain {name}"));
         let checks = judge(&seen, SystemClock.now(), &explain);
         let count = |outcome| checks.iter().filter(|finding| finding.outcome == outcome).count();

@@ -282,7 +282,9 @@ fn plural(kind: &str) -> String {
 fn version() -> Value {
     let words = ["buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"];
     let mut version = json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.2" });
-    words.into_iter().for_each(|word| version[word] = json!(""));
+    for word in words {
+        version[word] = json!("");
+    }
     version
 }
 

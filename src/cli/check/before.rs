@@ -87,7 +87,9 @@ fn of(able: u32, all: u32) -> String {
 
 fn count(nodes: &[SlimNode], add: impl Fn(&SlimNode, &mut Features)) -> Features {
     let mut features = Features::default();
-    nodes.iter().for_each(|node| add(node, &mut features));
+    for node in nodes {
+        add(node, &mut features);
+    }
     features
 }
 

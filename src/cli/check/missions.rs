@@ -54,7 +54,7 @@ pub(super) fn judge(
     }
     [
         verified(cells, explain),
-        namespaces.judged(POD_SECURITY_CHECK, |found| places.iter().flat_map(|place| pod_security(place, found)).collect()),
+        namespaces.judged(POD_SECURITY_CHECK, |found| places.iter().filter_map(|place| pod_security(place, found)).collect()),
         gateways.judged(GATEWAY_CHECK, |found| gateway(&places, found, now)),
         proxied.map(|proxied| egress(&places, proxied)).into_iter().collect(),
         storage.judged(STORAGE, |classes| volumes(cells, classes, claims.seen().map(Vec::as_slice))),

@@ -1,6 +1,7 @@
 //! Each check has a case in which all is well, and one in which it is not.
 
 mod cases;
+mod installation;
 mod well;
 
 use std::collections::BTreeSet;
@@ -73,7 +74,7 @@ fn a_claim_that_has_its_volume_needs_no_default() {
 
 #[test]
 fn a_mission_without_isolation_wants_the_label_that_its_pods_pass() {
-    let mut seen = labelled(json!({ "pod-security.kubernetes.io/enforce": "privileged" }));
+    let mut seen = labelled(&json!({ "pod-security.kubernetes.io/enforce": "privileged" }));
     seen.missions.as_mut().unwrap().cells = Look::Seen(vec![of(mission("None")), of(mission("Level2"))]);
     let findings = judged(&seen);
     let found = findings.iter().find(|finding| finding.check == "Pod Security").unwrap();

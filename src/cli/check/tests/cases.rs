@@ -1,17 +1,17 @@
 //! What may be wrong with a cluster.
 
 use chrono::TimeDelta;
-use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
 use super::super::finding::Outcome::{self, Failed, Note, Warning};
-use super::super::seen::{Before, Installed, Look, Missions, Seen};
-use super::well::{all, gateway, mission, named, node, now, of, pre};
+use super::super::seen::{Before, Look, Missions, Seen};
+use super::installation;
+use super::well::{all, gateway, mission, node, now, of, pre};
 
 /// What is wrong, and the check, the outcome and the words that tell of it.
-type Case = (Seen, &'static str, Outcome, &'static str);
+pub type Case = (Seen, &'static str, Outcome, &'static str);
 
-fn of_look<T>(look: &mut Look<T>) -> &mut T {
+pub fn of_look<T>(look: &mut Look<T>) -> &mut T {
     match look {
         Look::Seen(seen) => seen,
         Look::Hidden(why) => panic!("{why}"),
@@ -22,12 +22,6 @@ fn of_look<T>(look: &mut Look<T>) -> &mut T {
 fn before(change: impl FnOnce(&mut Before)) -> Seen {
     let mut seen = pre();
     change(&mut seen.before);
-    seen
-}
-
-fn installed(change: impl FnOnce(&mut Installed)) -> Seen {
-    let mut seen = all();
-    change(seen.installed.as_mut().unwrap());
     seen
 }
 
@@ -51,28 +45,62 @@ fn nodes(feature: &str, able: usize) -> Seen {
 
 /// Everything that a check finds.
 pub fn wrong() -> Vec<Case> {
-    [early(), later()].concat().into_iter().chain([
-        (missions(|found| found.cells = Look::Seen(vec![of(failing())])), "isolation", Failed,
-            "mission missions/watch: NetworkNotEnforced: it leaks → kubectl lazarus explain watch -n missions"),
-        (labelled(json!({})), "Pod Security", Warning,
-            "namespace missions enforces nothing, a further net for its missions → kubectl label namespace missions pod-security.kubernetes.io/enforce=restricted\n"),
-        (labelled(json!({ "pod-security.kubernetes.io/enforce": "baseline" })), "Pod Security", Warning,
-            "enforces baseline, less than its missions keep → kubectl label namespace missions pod-security.kubernetes.io/enforce=restricted --overwrite\n"),
-        (missions(|found| found.gateways = Look::Seen(Vec::new())), "gateway", Failed,
-            "ConfigMap lazarus-gateway in namespace missions is missing"),
-        (missions(|found| {
-            of_look(&mut found.gateways)[0].data.as_mut().unwrap().remove("address");
-        }), "gateway", Failed, "has no `address`"),
-        (missions(|found| found.gateways = Look::Seen(vec![gateway(now() - TimeDelta::days(366))])), "gateway", Failed,
-            "holds certificates that ended 2026-01-30"),
-        (missions(|found| found.cells = Look::Seen(vec![of(mission("Level3"))])), "egress proxy", Note,
-            "agents of Level3 reach no model, in: missions → name one as isolation.egressProxy"),
-        (missions(|found| found.storage = Look::Seen(Vec::new())), "StorageClasses", Failed,
-            "the workspace of mission missions/watch names none: its agents can't start"),
-    ]).collect()
+    let late = vec![
+        (
+            missions(|found| found.cells = Look::Seen(vec![of(failing())])),
+            "isolation",
+            Failed,
+            "mission missions/watch: NetworkNotEnforced: it leaks → kubectl lazarus explain watch -n missions",
+        ),
+        (
+            labelled(&json!({})),
+            "Pod Security",
+            Warning,
+            "namespace missions enforces nothing, a further net for its missions → kubectl label namespace missions pod-security.kubernetes.io/enforce=restricted\n",
+        ),
+        (
+            labelled(&json!({ "pod-security.kubernetes.io/enforce": "baseline" })),
+            "Pod Security",
+            Warning,
+            "enforces baseline, less than its missions keep → kubectl label namespace missions pod-security.kubernetes.io/enforce=restricted --overwrite\n",
+        ),
+        (
+            missions(|found| found.gateways = Look::Seen(Vec::new())),
+            "gateway",
+            Failed,
+            "ConfigMap lazarus-gateway in namespace missions is missing",
+        ),
+        (
+            missions(|found| {
+                of_look(&mut found.gateways)[0].data.as_mut().unwrap().remove("address");
+            }),
+            "gateway",
+            Failed,
+            "has no `address`",
+        ),
+        (
+            missions(|found| found.gateways = Look::Seen(vec![gateway(now() - TimeDelta::days(366))])),
+            "gateway",
+            Failed,
+            "holds certificates that ended 2026-01-30",
+        ),
+        (
+            missions(|found| found.cells = Look::Seen(vec![of(mission("Level3"))])),
+            "egress proxy",
+            Note,
+            "agents of Level3 reach no model, in: missions → name one as isolation.egressProxy",
+        ),
+        (
+            missions(|found| found.storage = Look::Seen(Vec::new())),
+            "StorageClasses",
+            Failed,
+            "the workspace of mission missions/watch names none: its agents can't start",
+        ),
+    ];
+    [early(), installation::wrong(), late].concat()
 }
 
-pub fn labelled(labels: Value) -> Seen {
+pub fn labelled(labels: &Value) -> Seen {
     missions(|found| found.namespaces = Look::Seen(vec![of(json!({ "metadata": { "name": "missions", "labels": labels } }))]))
 }
 
@@ -140,95 +168,5 @@ fn early() -> Vec<Case> {
             Failed,
             "you may not patch deployments.apps in namespace lazarus-pit → let an administrator",
         ),
-    ]
-}
-
-fn later() -> Vec<Case> {
-    let crds = |change: fn(&mut Vec<_>)| installed(|found| change(of_look(&mut found.crds)));
-    let policies = |change: fn(&mut Vec<_>)| installed(|found| change(of_look(&mut found.policies)));
-    let operator = |change: fn(&mut Deployment)| installed(|found| change(of_look(&mut found.operator).as_mut().unwrap()));
-    let lease = |spec: Value| installed(|found| found.lease = Look::Seen(Some(of(json!({ "metadata": {}, "spec": spec })))));
-    vec![
-        (
-            crds(|found| drop(found.pop())),
-            "CustomResourceDefinitions",
-            Failed,
-            "revivalrequests.lazarus-pit.io is missing → apply the manifest",
-        ),
-        (
-            crds(|found| named(found, "missioncells").spec.versions[0].schema = None),
-            "CustomResourceDefinitions",
-            Failed,
-            "missioncells.lazarus-pit.io is not that of this program: the schema of v1alpha1 of it differs",
-        ),
-        (
-            crds(|found| named(found, "agentpolicies").status = None),
-            "CustomResourceDefinitions",
-            Failed,
-            "agentpolicies.lazarus-pit.io is not served",
-        ),
-        (policies(|found| drop(found.pop())), "admission policies", Failed, " is missing → apply the manifest"),
-        (
-            policies(|found| found[0].spec.as_mut().unwrap().validations = None),
-            "admission policies",
-            Failed,
-            "is not as it was installed: its validations",
-        ),
-        (policies(|found| found[0].status = None), "admission policies", Warning, "has not been type-checked"),
-        (
-            policies(|found| {
-                let warning = json!({ "fieldRef": "spec.validations[0]", "warning": "undefined field" });
-                found[0].status =
-                    Some(of(json!({ "observedGeneration": 1, "typeChecking": { "expressionWarnings": [warning] } })));
-            }),
-            "admission policies",
-            Failed,
-            "spec.validations[0]: undefined field",
-        ),
-        (
-            installed(|found| drop(of_look(&mut found.bindings).pop())),
-            "admission policies",
-            Failed,
-            "is missing, so its policy does nothing",
-        ),
-        (
-            installed(|found| of_look(&mut found.bindings)[0].spec.validation_actions = vec!["Warn".into()]),
-            "admission policies",
-            Failed,
-            "is not as it was installed: its validationActions",
-        ),
-        (installed(|found| found.operator = Look::Seen(None)), "operator", Failed, "there is no Deployment lazarus-operator"),
-        (
-            operator(|found| found.status = None),
-            "operator",
-            Failed,
-            "0 of 2 replicas are available → kubectl -n lazarus-pit describe pods",
-        ),
-        (operator(|found| found.status.as_mut().unwrap().available_replicas = Some(1)), "operator", Warning, "1 of 2 replicas"),
-        (operator(|found| found.metadata.labels = None), "operator", Warning, "its version is unknown, and that of this program"),
-        (installed(|found| found.lease = Look::Seen(None)), "leader", Failed, "nobody holds Lease lazarus-operator"),
-        (lease(json!({ "holderIdentity": "" })), "leader", Failed, "nobody holds Lease"),
-        (
-            lease(json!({ "holderIdentity": "a", "renewTime": "2026-01-31T11:58:00.000000Z", "leaseDurationSeconds": 15 })),
-            "leader",
-            Failed,
-            "a holds Lease lazarus-operator and renewed it last 2026-01-31 11:58:00Z",
-        ),
-        (
-            installed(|found| found.configuration = Look::Seen(None)),
-            "configuration",
-            Failed,
-            "there is no ConfigMap lazarus-operator",
-        ),
-        (
-            installed(|found| {
-                let map = json!({ "metadata": {}, "data": { "lazarus.yaml": "concurrency: 1000\n" } });
-                found.configuration = Look::Seen(Some(of(map)));
-            }),
-            "configuration",
-            Failed,
-            "concurrency is 1000: it must be between 1 and 256 → kubectl -n lazarus-pit edit",
-        ),
-        (installed(|found| found.network = Look::Seen(None)), "operator's NetworkPolicy", Failed, "is missing"),
     ]
 }
