@@ -15,6 +15,8 @@ mod policies;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 #[path = "../isolation/support/mod.rs"]
