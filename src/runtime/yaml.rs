@@ -1,7 +1,12 @@
 //! Reading and writing YAML; the only module that names `serde_yaml`, so that it can be replaced in one place.
 
+mod document;
+mod older;
+
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
+
+pub use document::{Document, documents};
 
 /// Why text is not the YAML that was asked for.
 #[derive(Debug, thiserror::Error)]
