@@ -9,6 +9,7 @@ mod decision;
 mod demo_agent;
 mod deny;
 mod explain;
+mod lint;
 mod manifest;
 mod operator;
 mod order;
@@ -64,6 +65,7 @@ enum People {
     Revive(revive::Arguments),
     Substitute(substitute::Arguments),
     Simulate(simulate::Arguments),
+    Lint(lint::Arguments),
     Token(token::Arguments),
     Beat(beat::Arguments),
 }
@@ -100,7 +102,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{program}: {error}");
-            ExitCode::FAILURE
+            if error.is::<Misuse>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -125,6 +127,7 @@ impl People {
                 Self::Revive(arguments) => arguments.run(program).await,
                 Self::Substitute(arguments) => arguments.run(program).await,
                 Self::Simulate(arguments) => arguments.run(),
+                Self::Lint(arguments) => arguments.run(),
                 Self::Token(arguments) => arguments.run(program).await,
                 Self::Beat(arguments) => arguments.run(program).await,
             }
@@ -150,10 +153,16 @@ pub fn outputs() -> [(&'static str, Schema); 10] {
         ("approve, deny, revive, substitute", schema_for!(outcome::Results)),
         ("simulate --snapshot", schema_for!(simulate::Simulated)),
         ("simulate --replay", schema_for!(simulate::Replayed)),
+        ("lint", schema_for!(lint::Linted)),
         ("token", schema_for!(token::Made)),
         ("beat", schema_for!(beat::Taken)),
     ]
 }
+
+/// Arguments that turn out to be wrong when they are used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
 
 /// What any subcommand may fail with; the message is for a person.
 type Error = Box<dyn std::error::Error + Send + Sync>;

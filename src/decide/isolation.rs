@@ -3,7 +3,7 @@
 use super::mission::{Finding, finding};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::egress::refused_egress;
-use crate::api::{AgentSpec, AgentStatus, Isolation, IsolationStatus};
+use crate::api::{AgentSpec, AgentStatus, Ceilings, Isolation, IsolationStatus, MissionCellSpec};
 use crate::observe::{Container, Features, Ground, Network, Obstacle, Pod, Snapshot};
 
 /// The level that new incarnations of a mission get: the highest of what the mission, its namespace and the operator's
@@ -52,13 +52,14 @@ fn runs(pod: &Pod) -> bool {
 /// Why no pod of an agent can be made as its level asks for.
 pub(super) fn obstacle(snapshot: &Snapshot, spec: &AgentSpec) -> Option<(Reason, String)> {
     let level = level(snapshot);
-    let refused = refused(snapshot, spec, level).map(|why| (Reason::IsolationRefused, why));
+    let refused = refusal(&snapshot.cell.spec, spec, level, &snapshot.ground.ceilings);
+    let refused = refused.map(|why| (Reason::IsolationRefused, why));
     refused.or_else(|| unavailable(&snapshot.ground, spec, level).map(|why| (Reason::IsolationUnavailable, why)))
 }
 
-/// What the manifest says that the level, or an administrator, forbids.
-fn refused(snapshot: &Snapshot, spec: &AgentSpec, level: Isolation) -> Option<String> {
-    let ceilings = &snapshot.ground.ceilings;
+/// What the manifest says of a mission, or of one of its agents, that the level or an administrator forbids.
+#[must_use]
+pub fn refusal(mission: &MissionCellSpec, spec: &AgentSpec, level: Isolation, ceilings: &Ceilings) -> Option<String> {
     let name = &spec.name;
     if let (Some(allowed), Some(class)) = (&ceilings.runtime_classes, &spec.runtime_class_name)
         && !allowed.contains(class)
@@ -74,7 +75,7 @@ fn refused(snapshot: &Snapshot, spec: &AgentSpec, level: Isolation) -> Option<St
             untagged(&spec.image)
         ));
     }
-    let declared = snapshot.cell.spec.egress.as_deref().unwrap_or_default();
+    let declared = mission.egress.as_deref().unwrap_or_default();
     if let Some(why) = refused_egress(declared, level, ceilings.max_egress.as_deref()).filter(|_| level > Isolation::None) {
         return Some(why);
     }

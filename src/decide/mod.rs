@@ -26,7 +26,7 @@ use crate::observe::{Scope, Snapshot};
 
 pub use agent::Why;
 pub use heartbeat::{Expected, Judgement, Terms, cooldown_seconds, expected, judge};
-pub use isolation::{Lack, level as isolation_level, node_lack};
+pub use isolation::{Lack, level as isolation_level, node_lack, refusal as isolation_refusal};
 pub use part::{part_of, role};
 pub use request::{expiry, quorum};
 pub use template::hash as template_hash;

@@ -5,8 +5,13 @@
 mod check;
 mod decisions;
 mod elsewhere;
+mod lint;
 mod objects;
 mod orders;
 mod replay;
+#[path = "../admission/rows.rs"]
+mod rows;
 mod server;
 mod shown;
+#[path = "../admission/table.rs"]
+mod table;

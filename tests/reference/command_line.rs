@@ -14,12 +14,12 @@ pub fn page() -> String {
         "# Command line\n\n\
          One program, `lazarus`. Under the name `kubectl-lazarus`, in a folder of `$PATH`, it is a plugin of kubectl: \
          `kubectl lazarus status` is `lazarus status`. Then it has only the commands that people use: `status`, `ps`, `explain`, \
-         `plan`, `check`, `approve`, `deny`, `revive`, `substitute`, `simulate`, `token` and `beat`.\n\n\
+         `plan`, `check`, `approve`, `deny`, `revive`, `substitute`, `simulate`, `lint`, `token` and `beat`.\n\n\
          | It ends with | When |\n| --- | --- |\n\
          | 0 | It did what it was asked for. That nothing is there to show or to decide is no failure, nor is a decision that \
          was made in the same way before, nor one that more people have to make as well. |\n\
-         | 1 | It did not; a message on stderr says why. `check`: something failed. |\n\
-         | 2 | The arguments are wrong. |\n\n\
+         | 1 | It did not; a message on stderr says why. `check` and `lint`: something is wrong. |\n\
+         | 2 | The arguments are wrong; for `lint`, also a file that can't be read. |\n\n\
          After Ctrl-C, a decision or an order that is under way is still made, and no other one is begun; it ends with 1 and says what \
          was made. A second Ctrl-C ends it at once.\n\n\
          With `-o json` it writes one JSON object, [below](#json).\n\n",
