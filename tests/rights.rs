@@ -184,14 +184,14 @@ fn rights_and_requests_are_written_in_the_same_words() {
     let forbidden = format!(
         r#"{{"verb":"get","requestURI":"/a",{user},"responseStatus":{{"code":403}},"annotations":{{"{DECISION}":"forbid"}}}}"#
     );
-    let role = |verb: &str, code: u16| {
+    let change = |verb: &str, code: u16| {
         let object = format!(r#""apiGroup":"rbac.authorization.k8s.io","resource":"clusterroles","name":"{}""#, operator::NAME);
         format!(
             r#"{{"verb":"{verb}","requestURI":"/","user":{{"username":"a"}},"objectRef":{{{object}}},"responseStatus":{{"code":{code}}}}}"#
         )
     };
-    assert!(all(&[role("delete", 200), forbidden.clone()]).is_empty(), "a test has taken its rights away");
-    let back = [role("delete", 200), role("patch", 201), forbidden];
+    assert!(all(&[change("delete", 200), forbidden.clone()]).is_empty(), "a test has taken its rights away");
+    let back = [change("delete", 200), change("patch", 201), forbidden];
     assert_eq!(all(&back).into_iter().collect::<Vec<_>>(), ["get /a"]);
     assert_eq!(of("get", 200, &format!(r#",{object},"impersonatedUser":{{"username":"a"}}"#)), [""; 0]);
 }

@@ -143,7 +143,7 @@ pub fn command() -> clap::Command {
 
 /// The commands that write JSON with `-o json`, and its schema, for the documentation.
 #[must_use]
-pub fn outputs() -> [(&'static str, Schema); 10] {
+pub fn outputs() -> [(&'static str, Schema); 11] {
     [
         ("status", schema_for!(status::Missions)),
         ("ps", schema_for!(ps::Agents)),
