@@ -60,10 +60,11 @@ func beAgent(words []string) error {
 // hide writes what no other agent is to read.
 func hide(text string) error {
 	folder := filepath.Join("/workspace/agents", os.Getenv("LAZARUS_AGENT"))
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, "secret"), []byte(text), 0o600)
+	// By their modes anybody may read it: the level is what has to stop them.
+	return os.WriteFile(filepath.Join(folder, "secret"), []byte(text), 0o644)
 }
 
 func ask(from io.Reader, to io.Writer) error {

@@ -10,7 +10,7 @@ import (
 )
 
 // floodSeconds is how long a flood lasts, and others have to be heard in it.
-const floodSeconds = 30
+const floodSeconds = 15
 
 const outOfMemory = "OOMKilled"
 
@@ -78,6 +78,9 @@ func (s *siege) attackLevel(ctx context.Context, level string) (map[string]Findi
 	if err != nil {
 		return nil, err
 	}
+	if level == "None" {
+		s.loose = pods
+	}
 	subject, err := s.lab.pod(ctx, pods["subject"])
 	if err != nil {
 		return nil, err
@@ -95,8 +98,17 @@ func (s *siege) attackLevel(ctx context.Context, level string) (map[string]Findi
 		return nil, err
 	}
 	found := byName(list)
-	if level == "Level3" && !found["P33"].Succeeded {
-		found["P33"] = s.askForSecret(ctx)
+	if level == "Level3" {
+		// What the levels below have because the manifest asks for it.
+		for name, asked := range map[string]struct{ egress, secret, reason string }{
+			"P28": {wayOut, "", "reaches nothing but the gateway and the egress proxy"},
+			"P33": {"", withSecret, "has no secret in a pod"},
+		} {
+			if !found[name].Succeeded {
+				_, err := s.lab.tried(ctx, mission(s.space(level), "curious", level, asked.egress, agent("subject", s.lab.image, s.marker, asked.secret)))
+				found[name] = refused(name, err, asked.reason)
+			}
+		}
 	}
 	question.Network.Victims = victims(subject.Status.PodIP)
 	if found["P31"], err = s.lab.one(ctx, s.stranger, "P31", question); err != nil {
@@ -135,18 +147,13 @@ func (s *siege) wrongTokens(ctx context.Context, victim place) (map[string]strin
 	return tokens, nil
 }
 
-// askForSecret says whether a manifest of Level3 may.
-func (s *siege) askForSecret(ctx context.Context) Finding {
-	_, err := s.lab.tried(ctx, mission(s.space("Level3"), "curious", "Level3", "", agent("subject", s.lab.image, s.marker, withSecret)))
-	return refused("P33", err, "has no secret in a pod")
-}
-
 // refused is the finding that the API server said no, for this reason.
 func refused(name string, err error, reason string) Finding {
+	var answer failure
 	switch {
 	case err == nil:
 		return Finding{Probe: name, Succeeded: true, Detail: "the API server takes it"}
-	case strings.Contains(err.Error(), reason):
+	case errors.As(err, &answer) && strings.Contains(answer.said, reason):
 		return Finding{Probe: name, Detail: "refused: " + reason}
 	}
 	return Finding{Probe: name, Succeeded: true, Detail: "not refused for what it is: " + err.Error()}
@@ -199,12 +206,12 @@ func granted(found pod, level string) (Finding, Finding) {
 func (s *siege) addContainer(ctx context.Context, where place) Finding {
 	patch := fmt.Sprintf(`{"spec":{"ephemeralContainers":[{"name":"debug","image":"%s"}]}}`, s.lab.image)
 	_, err := s.lab.kubectl(ctx, "-n", where.namespace, "patch", "pod", where.pod, "--subresource=ephemeralcontainers", "--dry-run=server", "-p", patch)
-	return refused("P46", err, "ephemeral")
+	return refused("P46", err, "without ephemeral containers")
 }
 
 // bombs has three agents harm what they can, and looks at the others.
 func (s *siege) bombs(ctx context.Context, level string, pods map[string]place, question Question, found map[string]Finding) error {
-	before, err := s.unharmed(ctx, level, pods)
+	before, err := s.unharmed(ctx, pods)
 	if err != nil {
 		return err
 	}
@@ -220,13 +227,31 @@ func (s *siege) bombs(ctx context.Context, level string, pods map[string]place, 
 		if err := s.ends(ctx, level, bomb.agent, bomb.cause); err != nil {
 			return err
 		}
-		after, err := s.unharmed(ctx, level, pods)
+		after, err := s.unharmed(ctx, pods)
 		if err != nil {
 			return err
 		}
 		found[bomb.probe] = Finding{Probe: bomb.probe, Succeeded: before != after, Detail: bomb.cause + ", and the others are " + after}
 	}
 	return nil
+}
+
+// harmShows has one of those who did nothing be harmed, and looks at them as after each bomb.
+func (s *siege) harmShows(ctx context.Context) (Finding, error) {
+	before, err := s.unharmed(ctx, s.loose)
+	if err != nil {
+		return Finding{}, err
+	}
+	_, _ = s.lab.one(ctx, s.loose["neighbour"], "P37", Question{})
+	after := before
+	err = within(ctx, "harm to an agent shows", func() (bool, error) {
+		// Its pod may be gone altogether.
+		if after, err = s.unharmed(ctx, s.loose); err != nil {
+			after = err.Error()
+		}
+		return after != before, nil
+	})
+	return Finding{Probe: "P37", Succeeded: after != before, Detail: "harm shows as " + after}, err
 }
 
 func (s *siege) ends(ctx context.Context, level, name, cause string) error {
@@ -247,7 +272,7 @@ func (s *siege) ends(ctx context.Context, level, name, cause string) error {
 }
 
 // unharmed says how those are who did nothing: which pods they are, ready or not, and started how often.
-func (s *siege) unharmed(ctx context.Context, level string, pods map[string]place) (string, error) {
+func (s *siege) unharmed(ctx context.Context, pods map[string]place) (string, error) {
 	var words []string
 	for _, name := range []string{"subject", "neighbour"} {
 		found, err := s.lab.pod(ctx, pods[name])
@@ -305,8 +330,8 @@ func (s *siege) flood(ctx context.Context, from, other place, how string, questi
 	for {
 		select {
 		case result := <-over:
-			if result.err == nil && tries == 0 {
-				result.err = errors.New("nobody tried to be heard in the flood")
+			if result.err == nil && (tries == 0 || result.finding.Count < manyConnections/10) {
+				result.err = fmt.Errorf("no flood: %d connections, in which others tried %d times to be heard", result.finding.Count, tries)
 			}
 			// The first tries may come before the flood is high.
 			result.finding.Succeeded = 2*heard < tries

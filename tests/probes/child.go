@@ -14,7 +14,7 @@ import (
 
 // childPatience is how long a child may take. None waits for anything, so only
 // a pod that gets very little of the processor comes near it.
-const childPatience = 10 * time.Second
+const childPatience = 30 * time.Second
 
 // What a child's end says of the attempt.
 const (
@@ -72,7 +72,7 @@ func child(attributes *syscall.SysProcAttr, words ...string) error {
 }
 
 // errStillRunning is of a child that had to be killed.
-var errStillRunning = errors.New("no end in time")
+var errStillRunning = unable{errors.New("no end in time")}
 
 // errBadCall is of a child whose system call was answered with its death.
 var errBadCall = errors.New("killed for its system call")

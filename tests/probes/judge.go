@@ -57,13 +57,16 @@ func judge(claims []claim, found findings) []string {
 			case !there:
 				wrong = append(wrong, fmt.Sprintf("%s at %s was not tried", claim.probe, level))
 			case claim.at[i] == "N":
-				before := found[unhindered][claim.probe].Count
+				// Where nothing stops it there are more, or the filter is not there.
+				before := found[unhindered][claim.probe].Count - 1
 				if i > 0 {
 					before = found[levels[i-1]][claim.probe].Count
 				}
 				if finding.Count > before || finding.Count == 0 {
 					wrong = append(wrong, fmt.Sprintf("%s at %s: %d, and %d before", claim.probe, level, finding.Count, before))
 				}
+			case len(finding.Unable) > 0:
+				wrong = append(wrong, fmt.Sprintf("%s at %s could not be tried: %s", claim.probe, level, strings.Join(finding.Unable, "; ")))
 			case claim.at[i] != seen(finding):
 				wrong = append(wrong, fmt.Sprintf("%s at %s: %s, not %s: %s", claim.probe, level, seen(finding), claim.at[i], finding.Detail))
 			case finding.Succeeded:
@@ -127,5 +130,6 @@ What an agent can do at each [level](isolation.md). ` + "`make probes`" + ` runs
 		}
 		text.WriteString("\n")
 	}
+	text.WriteString("\nP30 is about the network plugin alone: policies for IPv4 say nothing of IPv6, and the lab's plugin drops all of it.\n")
 	return text.String()
 }

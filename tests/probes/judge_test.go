@@ -59,6 +59,8 @@ func TestWhatIsOtherwiseThanClaimedIsFound(t *testing.T) {
 		{"an attack that no longer works", func(found findings) { found["None"]["P13"] = Finding{} }, "P13 at None: B, not S"},
 		{"a probe that can't succeed", func(found findings) { found[unhindered]["P04"] = Finding{} }, "P04 never succeeds"},
 		{"a probe that was left out", func(found findings) { delete(found["Level1"], "P04") }, "P04 at Level1 was not tried"},
+		{"a probe that came to nothing", func(found findings) { found["Level1"]["P04"] = Finding{Unable: []string{"no time"}} }, "P04 at Level1 could not be tried"},
+		{"a number that is that of no filter", func(found findings) { found["None"]["P47"] = Finding{Count: 500} }, "P47 at None: 500, and 499 before"},
 		{"a number that grows", func(found findings) { found["Level3"]["P47"] = Finding{Count: 450} }, "P47 at Level3: 450, and 398 before"},
 	} {
 		found := asClaimed()

@@ -25,6 +25,16 @@ type lab struct {
 
 const imageName = "lab.invalid/probe:dev"
 
+// failure is of a program, with what it said of it.
+type failure struct {
+	command, said string
+	cause         error
+}
+
+func (f failure) Error() string { return fmt.Sprintf("%s: %v: %s", f.command, f.cause, f.said) }
+
+func (f failure) Unwrap() error { return f.cause }
+
 // call runs a program and returns what it prints.
 func (l lab) call(ctx context.Context, input string, command ...string) (string, error) {
 	var complaint bytes.Buffer
@@ -33,7 +43,7 @@ func (l lab) call(ctx context.Context, input string, command ...string) (string,
 	each.Env = append(os.Environ(), "LAB_DIR="+l.folder)
 	text, err := each.Output()
 	if err != nil {
-		return string(text), fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, strings.TrimSpace(complaint.String()))
+		return string(text), failure{strings.Join(command, " "), strings.TrimSpace(complaint.String()), err}
 	}
 	return strings.TrimSpace(string(text)), nil
 }

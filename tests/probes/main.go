@@ -3,7 +3,8 @@
 //	probe lab          run all of it in the lab: what `make probes` does
 //	probe agent        in a pod: be an agent that attacks when it is asked to
 //	probe ask          in the same pod: hand a question on standard input to the agent
-//	probe target       in a pod or on the node: be what is attacked over the network
+//	probe target       in a pod: be what is attacked over the network
+//	probe reach PLACE  say whether "tcp ADDRESS:PORT" answers
 //
 // Each probe is tried where nothing stops it too: one that can't succeed shows nothing.
 package main
@@ -13,10 +14,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
-const usage = "usage: probe lab | agent [--hide TEXT] | ask | target"
+const usage = "usage: probe lab | agent [--hide TEXT] | ask | target | reach PROTOCOL ADDRESS:PORT"
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -40,6 +42,8 @@ func run(words []string) error {
 		return ask(os.Stdin, os.Stdout)
 	case "target":
 		return beTarget()
+	case "reach":
+		return reach(strings.Join(rest, " "))
 	case "threads":
 		return makeThreads()
 	case "inner":

@@ -60,6 +60,8 @@ spec:
 `, namespace, name, level, workspace, strings.Join(agents, ""))
 }
 
+var wayOut = fmt.Sprintf("  egress: [{cidr: %s/32, ports: [%d]}]", internet, agentPort)
+
 const volume = "  workspace: {size: 64Mi}"
 
 func agent(name, image, hidden, more string) string {
@@ -78,9 +80,9 @@ func limits(words string) string {
 // besieged is the namespace of a level: the mission that attacks, and another one.
 func (s *siege) besieged(level string) string {
 	space, image := s.space(level), s.lab.image
-	secret, out := withSecret, fmt.Sprintf("\n  egress: [{cidr: %s/32, ports: [%d]}]", internet, agentPort)
+	secret, out := withSecret, "\n"+wayOut
 	if level == "Level3" {
-		secret, out = "", "" // refused; P33 sees to that too
+		secret, out = "", "" // P28 and P33 see to it that they are refused.
 	}
 	return fmt.Sprintf(`---
 apiVersion: v1
@@ -95,7 +97,7 @@ spec: {ports: [{port: 80}]}
 `, space, s.secret) +
 		mission(space, attackers, level, volume+out,
 			agent("subject", image, "of-its-own", wishes+secret),
-			agent("neighbour", image, s.marker, ""),
+			agent("neighbour", image, s.marker, limits("memory: 64Mi")),
 			agent("forker", image, s.marker, ""),
 			agent("glutton", image, s.marker, limits("memory: 64Mi")),
 			agent("hoarder", image, s.marker, limits("ephemeral-storage: 32Mi"))) +

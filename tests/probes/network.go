@@ -43,7 +43,7 @@ func reaching(name string, places func(Network) []string) probe {
 // anyOf tries all at once and returns no error if one worked.
 func anyOf(places []string, try func(string) error) error {
 	if len(places) == 0 {
-		return errors.New("nowhere to go")
+		return unable{errors.New("nowhere to go")}
 	}
 	found := make([]error, len(places))
 	var group sync.WaitGroup
@@ -149,12 +149,16 @@ func beKnownToTheAPIServer(question Question) error {
 
 func reportForAnother(question Question) error {
 	var said []string
+	// A gateway that is not there refuses nobody.
 	for how, token := range question.Network.Tokens {
 		code, err := post("https://"+question.Network.Gateway+"/beat", token, `{"protocol":1,"agent":"Healthy"}`)
 		if err == nil && code == http.StatusOK {
 			return nil
 		}
-		said = append(said, fmt.Sprintf("%s: %d %v", how, code, err))
+		if err != nil {
+			return unable{fmt.Errorf("%s: %w", how, err)}
+		}
+		said = append(said, fmt.Sprintf("%s: %d", how, code))
 	}
 	slices.Sort(said)
 	return errors.New(strings.Join(said, ", "))

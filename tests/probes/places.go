@@ -83,7 +83,7 @@ func ownDirectory() (directory string, done func(), err error) {
 			return directory, func() { _ = os.Remove(directory) }, nil
 		}
 	}
-	return "", nil, fmt.Errorf("no directory to write in: %w", cause(err))
+	return "", nil, unable{fmt.Errorf("no directory to write in: %w", cause(err))}
 }
 
 // writesTo makes a file in the directory, reads it back and removes it.

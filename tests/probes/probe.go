@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,8 +10,8 @@ import (
 // Question is what a probe in a pod is told of the world: things that the
 // attacker is assumed to know, and by which success is told from a lookalike.
 type Question struct {
-	// Probes are the names of those to run; none means all that look from within.
-	Probes []string `json:"probes,omitempty"`
+	// Probes are the names of those to run.
+	Probes []string `json:"probes"`
 	// Marker is what the files of others hold that nobody else may read.
 	Marker string `json:"marker"`
 	// Neighbour is the file of another agent of the mission with the marker.
@@ -61,6 +62,8 @@ type Finding struct {
 	Succeeded bool `json:"succeeded"`
 	// Detail says how, or what stopped each way that was tried.
 	Detail string `json:"detail"`
+	// Unable has the ways that could not be tried: they show nothing.
+	Unable []string `json:"unable,omitempty"`
 	// Count is of what the probe counts, if it does.
 	Count int `json:"count,omitempty"`
 }
@@ -77,31 +80,38 @@ type probe struct {
 	attempts []attempt
 }
 
+// unable is of an attempt that came to nothing for a reason of its own.
+type unable struct{ error }
+
 // run makes all attempts: each way in is of interest.
 func (p probe) run(question Question) Finding {
-	var worked, failed []string
+	var worked, failed, not []string
 	for _, attempt := range p.attempts {
-		if err := attempt.try(question); err != nil {
-			failed = append(failed, fmt.Sprintf("%s: %v", attempt.name, err))
-		} else {
+		err := attempt.try(question)
+		switch said := fmt.Sprintf("%s: %v", attempt.name, err); {
+		case err == nil:
 			worked = append(worked, attempt.name)
+		case errors.As(err, &unable{}):
+			not = append(not, said)
+		default:
+			failed = append(failed, said)
 		}
 	}
 	if len(worked) > 0 {
 		return Finding{Probe: p.name, Succeeded: true, Detail: strings.Join(worked, "; ")}
 	}
-	return Finding{Probe: p.name, Detail: strings.Join(failed, "; ")}
+	return Finding{Probe: p.name, Detail: strings.Join(failed, "; "), Unable: not}
 }
 
 // answer runs the probes of a question.
 func answer(question Question) []Finding {
 	var findings []Finding
 	for _, each := range slices.Concat(localProbes, networkProbes) {
-		if len(question.Probes) == 0 || slices.Contains(question.Probes, each.name) {
+		if slices.Contains(question.Probes, each.name) {
 			findings = append(findings, each.run(question))
 		}
 	}
-	if len(question.Probes) == 0 || slices.Contains(question.Probes, "P47") {
+	if slices.Contains(question.Probes, "P47") {
 		count, detail := answeredSyscalls()
 		findings = append(findings, Finding{Probe: "P47", Succeeded: true, Detail: detail, Count: count})
 	}

@@ -96,14 +96,19 @@ func compare(file, wanted string) []string {
 
 // controlOfIPv6 needs a lab that drops none: the pod's own link leads to the node.
 func controlOfIPv6(ctx context.Context, attacked *lab) (Finding, error) {
+	// However this ends, nobody is left with a lab that is open.
+	defer func() { _, _ = attacked.order(context.WithoutCancel(ctx), "up", "--network-policy") }()
 	if err := prepare(ctx, attacked, "--no-network-policy"); err != nil {
 		return Finding{}, err
 	}
 	const space = "probes-ipv6"
 	where := place{space, "unlimited"}
-	defer func() {
-		_, _ = attacked.kubectl(context.WithoutCancel(ctx), "delete", "namespace", space, "--ignore-not-found")
-	}()
+	away := func(ctx context.Context) {
+		_, _ = attacked.kubectl(ctx, "delete", "namespace", space, "--ignore-not-found", "--timeout=2m")
+	}
+	// What an earlier run may have left.
+	away(ctx)
+	defer away(context.WithoutCancel(ctx))
 	if _, err := attacked.kubectl(ctx, "create", "namespace", space); err != nil {
 		return Finding{}, err
 	}
@@ -138,7 +143,8 @@ func attackOnce(ctx context.Context, attacked lab, number int, local Finding, to
 	nonce := strconv.FormatInt(time.Now().UnixNano(), 36)
 	siege := siege{
 		lab: attacked, number: number, marker: "marker-" + nonce, secret: "secret-" + nonce, word: "process-" + nonce,
-		hostFile: filepath.Join(attacked.folder, "probe-"+nonce),
+		// Where everybody may look, so that nothing but the level is in the way.
+		hostFile: filepath.Join(os.TempDir(), "probe-"+nonce),
 	}
 	siege.tearDown(ctx)
 	defer siege.tearDown(context.WithoutCancel(ctx))

@@ -41,6 +41,8 @@ type siege struct {
 	hostFile             string
 	gateway              string
 	stranger             place
+	// loose are the agents at None.
+	loose map[string]place
 }
 
 func (s *siege) space(of string) string {
@@ -86,9 +88,12 @@ func (s *siege) run(ctx context.Context, told func(string)) (findings, error) {
 		return nil, err
 	}
 	control["P38"] = Finding{Probe: "P38", Succeeded: unlimited.Status.Phase == "Running", Detail: "a pod without limits is " + unlimited.Status.Phase}
-	// It was a bomb if it ended whoever had it.
-	bombed := func(level string) bool { return strings.HasPrefix(found[level]["P37"].Detail, outOfMemory) }
-	control["P37"] = Finding{Probe: "P37", Succeeded: !slices.ContainsFunc(levels, func(level string) bool { return !bombed(level) }), Detail: "who took it was killed"}
+	control["P37"], err = s.harmShows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Both look for harm in the same way.
+	control["P38"] = Finding{Probe: "P38", Succeeded: control["P37"].Succeeded && control["P38"].Succeeded, Detail: control["P37"].Detail + "; " + control["P38"].Detail}
 	told("floods")
 	return found, s.floods(ctx, found)
 }
@@ -112,6 +117,9 @@ func (s *siege) setUp(ctx context.Context, told func(string)) error {
 		return err
 	}
 	if err := os.WriteFile(s.hostFile, []byte(s.marker), 0o644); err != nil {
+		return err
+	}
+	if err := os.Chmod(s.hostFile, 0o644); err != nil {
 		return err
 	}
 	for _, where := range []place{{s.space("control"), "outside"}, {s.space("control"), "unlimited"}, {"kube-system", "probe-names"}} {
@@ -142,12 +150,16 @@ func (s *siege) setUp(ctx context.Context, told func(string)) error {
 // tearDown also ends what is left of a run that failed.
 func (s *siege) tearDown(ctx context.Context) {
 	_ = os.Remove(s.hostFile)
-	spaces := []string{"delete", "namespace", "--ignore-not-found", s.space("control"), s.space("stranger")}
+	spaces := []string{"delete", "namespace", "--ignore-not-found", "--timeout=2m", s.space("control"), s.space("stranger")}
 	for _, level := range levels {
 		spaces = append(spaces, s.space(level))
 	}
-	_, _ = s.lab.kubectl(ctx, "-n", "kube-system", "delete", "--ignore-not-found", "pod/probe-names", "service/probe-names")
-	_, _ = s.lab.kubectl(ctx, spaces...)
+	if _, err := s.lab.kubectl(ctx, "-n", "kube-system", "delete", "--ignore-not-found", "--timeout=2m", "pod/probe-names", "service/probe-names"); err != nil {
+		fmt.Println("left behind:", err)
+	}
+	if _, err := s.lab.kubectl(ctx, spaces...); err != nil {
+		fmt.Println("left behind:", err)
+	}
 }
 
 // leadOutside gives the pod `outside` the addresses that no pod has, and the
@@ -195,7 +207,17 @@ func (l lab) onTheNode(ctx context.Context) (*exec.Cmd, error) {
 	// The program on the node is a child of the one that is started.
 	listener.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	listener.Cancel = func() error { return syscall.Kill(-listener.Process.Pid, syscall.SIGKILL) }
-	return listener, listener.Start()
+	if err := listener.Start(); err != nil {
+		return nil, err
+	}
+	err := within(ctx, "the node listens", func() (bool, error) {
+		_, err := l.order(ctx, "exec-node", "--", l.binary, "reach", "tcp", fmt.Sprintf("[::1]:%d", agentPort))
+		return err == nil, err
+	})
+	if err != nil {
+		end(listener)
+	}
+	return listener, err
 }
 
 func end(listener *exec.Cmd) {
