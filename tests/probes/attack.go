@@ -10,7 +10,10 @@ import (
 )
 
 // floodSeconds is how long a flood lasts, and others have to be heard in it.
-const floodSeconds = 15
+const floodSeconds = 20
+
+// rising is how long a flood takes to be one.
+const rising = 5 * time.Second
 
 const outOfMemory = "OOMKilled"
 
@@ -326,18 +329,18 @@ func (s *siege) flood(ctx context.Context, from, other place, how string, questi
 		finding, err := s.lab.one(ctx, from, "P41", question)
 		over <- outcome{finding, err}
 	}()
-	heard, tries := 0, 0
+	heard, tries, pause := 0, 0, rising
 	for {
 		select {
 		case result := <-over:
 			if result.err == nil && (tries == 0 || result.finding.Count < manyConnections/10) {
 				result.err = fmt.Errorf("no flood: %d connections, in which others tried %d times to be heard", result.finding.Count, tries)
 			}
-			// The first tries may come before the flood is high.
 			result.finding.Succeeded = 2*heard < tries
 			result.finding.Detail += fmt.Sprintf(", others were heard %d of %d times", heard, tries)
 			return result.finding, result.err
-		case <-time.After(time.Second):
+		case <-time.After(pause):
+			pause = time.Second
 		}
 		finding, err := s.lab.one(ctx, other, how, question)
 		if err != nil {
