@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,6 +33,10 @@ func makeCredentials(folder, name string) error {
 		IsCA: true, MaxPathLenZero: true,
 		// Whoever steals it can't pretend to be anybody else.
 		PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{name},
+		// Names alone are permitted: what is said of one kind of them leaves the others free.
+		ExcludedIPRanges: []*net.IPNet{
+			{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}, {IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
+		},
 	}
 	for file, template := range map[string]*x509.Certificate{"model": &model, "authority": &authority} {
 		template.BasicConstraintsValid = true

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const (
@@ -335,6 +338,28 @@ func TestAnImpostorGetsNothing(t *testing.T) {
 	}
 }
 
+// vouches makes a certificate of the authority in this folder, and is what who
+// trusts that authority says of it.
+func vouches(t *testing.T, folder string, template x509.Certificate, name string) error {
+	t.Helper()
+	authority := pair(t, folder, "authority")
+	template.SerialNumber, template.NotAfter = big.NewInt(1), time.Now().Add(time.Hour)
+	made, err := x509.CreateCertificate(rand.Reader, &template, authority.Leaf, authority.Leaf.PublicKey, authority.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := certificatesIn(filepath.Join(folder, "authority.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = certificate.Verify(x509.VerifyOptions{Roots: pool, DNSName: name})
+	return err
+}
+
 func TestTheAuthorityVouchesForTheModelAlone(t *testing.T) {
 	folder := t.TempDir()
 	if err := makeCredentials(folder, modelName); err != nil {
@@ -350,6 +375,17 @@ func TestTheAuthorityVouchesForTheModelAlone(t *testing.T) {
 	}
 	if _, err := pair(t, folder, "model").Leaf.Verify(x509.VerifyOptions{DNSName: modelName, Roots: pool}); err == nil {
 		t.Error("agents trust the model's own certificate")
+	}
+	if err := vouches(t, folder, x509.Certificate{DNSNames: []string{modelName}}, modelName); err != nil {
+		t.Error(err)
+	}
+	if vouches(t, folder, x509.Certificate{DNSNames: []string{"friend.example.com"}}, "friend.example.com") == nil {
+		t.Error("it vouches for another name")
+	}
+	for _, address := range []string{"10.96.0.1", "127.0.0.1", "2001:db8::1"} {
+		if vouches(t, folder, x509.Certificate{IPAddresses: []net.IP{net.ParseIP(address)}}, address) == nil {
+			t.Error("it vouches for", address)
+		}
 	}
 }
 
