@@ -20,7 +20,7 @@ use self::schema::Complaint;
 use super::Error;
 use super::output::Output;
 use crate::api::Isolation;
-use crate::runtime::yaml::{Document, documents};
+use crate::runtime::yaml::{Content, Document, documents};
 
 /// Check manifests before they are applied
 ///
@@ -105,16 +105,19 @@ impl Arguments {
 
 impl Linted {
     fn document(&mut self, kinds: &Kinds, file: &str, document: &Document) {
-        match document.value() {
+        match document.read() {
             Ok(None) => {}
-            Ok(Some(value)) => match value["items"].as_array().filter(|_| value["kind"] == "List") {
-                Some(items) => {
-                    for (index, item) in items.iter().enumerate() {
-                        self.object(kinds, item, &|field| format!("items[{index}].{field}"), file, document);
+            Ok(Some(content)) => {
+                let value = &content.value;
+                match value["items"].as_array().filter(|_| value["kind"] == "List") {
+                    Some(items) => {
+                        for (index, item) in items.iter().enumerate() {
+                            self.object(kinds, item, &|field| format!("items[{index}].{field}"), file, &content);
+                        }
                     }
+                    None => self.object(kinds, value, &str::to_owned, file, &content),
                 }
-                None => self.object(kinds, &value, &str::to_owned, file, document),
-            },
+            }
             Err(error) => {
                 self.broken += 1;
                 let (kind, namespace, name, field) = (None, None, None, None);
@@ -124,7 +127,7 @@ impl Linted {
         }
     }
 
-    fn object(&mut self, kinds: &Kinds, value: &Value, path: &dyn Fn(&str) -> String, file: &str, document: &Document) {
+    fn object(&mut self, kinds: &Kinds, value: &Value, path: &dyn Fn(&str) -> String, file: &str, content: &Content) {
         let Some(complaints) = kinds.check(value) else {
             self.skipped += 1;
             return;
@@ -134,7 +137,7 @@ impl Linted {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         self.findings.extend(complaints.into_iter().map(|Complaint { field, message }| Finding {
             file: file.into(),
-            line: document.line(path(&field).trim_end_matches('.')),
+            line: content.line(path(&field).trim_end_matches('.')),
             kind: text(&value["kind"]),
             namespace: text(&value["metadata"]["namespace"]),
             name: text(&value["metadata"]["name"]),

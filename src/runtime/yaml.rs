@@ -1,12 +1,14 @@
 //! Reading and writing YAML; the only module that names `serde_yaml`, so that it can be replaced in one place.
 
+mod build;
 mod document;
 mod older;
+mod place;
 
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 
-pub use document::{Document, documents};
+pub use document::{Content, Document, documents};
 
 /// Why text is not the YAML that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,19 @@ impl Error {
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.line
+    }
+
+    /// The same, of a text with so many lines before the one that was read.
+    fn below(self, before: usize) -> Self {
+        let Self { message, line, source } = self;
+        let mut parts = message.split(" line ");
+        let mut moved = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let place = part.split_once(" column ").and_then(|(line, rest)| Some((line.parse::<usize>().ok()?, rest)));
+            moved +=
+                &place.map_or_else(|| format!(" line {part}"), |(line, rest)| format!(" line {} column {rest}", line + before));
+        }
+        Self { message: moved, line: line.map(|line| line + before), source }
     }
 }
 

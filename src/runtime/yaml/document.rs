@@ -1,17 +1,24 @@
 //! Documents as people write them: each by itself, as kubectl reads it, with the lines of what is in it.
 
-use std::fmt::Formatter;
-
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
 use super::Error;
-use super::older::{is_plain, older};
+use super::build::Reader;
+use super::place::Place;
 
 /// One document of a text.
 pub struct Document {
-    /// With as many empty lines before it as there were others, so that its lines are those of the whole text.
     text: String,
+    /// Lines of the whole text before it.
+    before: usize,
+}
+
+/// What a document says.
+pub struct Content {
+    /// As the API server would get it.
+    pub value: Value,
+    place: Place,
+    before: usize,
 }
 
 /// The documents of a text, apart: trouble in one is none of the others.
@@ -19,57 +26,39 @@ pub struct Document {
 pub fn documents(text: &str) -> Vec<Document> {
     let is_mark =
         |line: &str| line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-    let (mut found, mut first, mut document) = (Vec::new(), 0, String::new());
+    let (mut found, mut before, mut document) = (Vec::new(), 0, String::new());
     for (number, line) in text.lines().enumerate() {
         if is_mark(line) {
-            found.push(Document::at(first, &document));
-            (first, document) = (number, String::new());
+            found.push(Document { text: std::mem::take(&mut document), before });
+            before = number;
         }
         document.push_str(line);
         document.push('\n');
     }
-    found.push(Document::at(first, &document));
+    found.push(Document { text: document, before });
     found
 }
 
 impl Document {
-    fn at(first: usize, text: &str) -> Self {
-        Self { text: "\n".repeat(first) + text }
-    }
-
-    /// What it says, as the API server would get it; `None`: nothing.
+    /// What it says; `None`: nothing.
     ///
     /// # Errors
-    /// Not YAML, or a key that is there twice in one map.
-    pub fn value(&self) -> Result<Option<Value>, Error> {
-        let mut value = Build.deserialize(serde_yaml::Deserializer::from_str(&self.text))?;
+    /// Not YAML, a key that is there twice in one map, or more values than anybody writes.
+    pub fn read(&self) -> Result<Option<Content>, Error> {
+        let Self { text, before } = self;
+        let read = Reader::of(text).read(text);
+        let (mut value, place) = read.map_err(|error| Error::from(error).below(*before))?;
         merge(&mut value);
-        for (pointer, path, meant) in older_words(&value) {
-            if self.place(&path, true).is_some_and(|(line, column)| is_plain(&self.text, line, column))
-                && let Some(place) = value.pointer_mut(&pointer)
-            {
-                *place = meant;
-            }
-        }
-        Ok(Some(value).filter(|value| !value.is_null()))
-    }
-
-    /// The line of a field, such as `spec.agents[0].image`, or of the innermost thing around it that is there.
-    #[must_use]
-    pub fn line(&self, path: &str) -> Option<usize> {
-        self.place(path, false).map(|(line, _)| line)
-    }
-
-    // The reader says places of errors alone. So it is made to fail at the right one.
-    fn place(&self, target: &str, value: bool) -> Option<(usize, usize)> {
-        let find = Find { target, value, path: String::new() };
-        let failed = find.deserialize(serde_yaml::Deserializer::from_str(&self.text)).err()?;
-        failed.location().map(|place| (place.line(), place.column()))
+        Ok(Some(Content { value, place, before: *before }).filter(|content| !content.value.is_null()))
     }
 }
 
-fn field(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+impl Content {
+    /// The line of a field, such as `spec.agents[0].image`, or of the innermost thing around it that is there.
+    #[must_use]
+    pub fn line(&self, path: &str) -> Option<usize> {
+        self.place.line(path).map(|line| self.before + line)
+    }
 }
 
 /// Takes over what `<<` refers to, where a map doesn't say it itself.
@@ -82,199 +71,15 @@ fn merge(value: &mut Value) {
                 Some(one) => vec![one],
                 None => Vec::new(),
             };
-            for (key, value) in merged.into_iter().filter_map(|one| one.as_object().cloned()).flatten() {
-                map.entry(key).or_insert(value);
+            for one in merged {
+                let Value::Object(fields) = one else { continue };
+                for (key, value) in fields {
+                    map.entry(key).or_insert(value);
+                }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(merge),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// The texts that would be something else to kubectl if they are not in quotes: pointer, path, and what they would be.
-fn older_words(value: &Value) -> Vec<(String, String, Value)> {
-    let (mut found, mut open) = (Vec::new(), vec![(String::new(), String::new(), value)]);
-    while let Some((pointer, path, value)) = open.pop() {
-        match value {
-            Value::Object(map) => open.extend(map.iter().map(|(key, value)| {
-                let escaped = key.replace('~', "~0").replace('/', "~1");
-                (format!("{pointer}/{escaped}"), field(&path, key), value)
-            })),
-            Value::Array(items) => {
-                let item = |(index, value)| (format!("{pointer}/{index}"), format!("{path}[{index}]"), value);
-                open.extend(items.iter().enumerate().map(item));
-            }
-            Value::String(word) => found.extend(older(word).map(|meant| (pointer, path, meant))),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    found
-}
-
-/// Makes the value.
-struct Build;
-
-impl<'de> DeserializeSeed<'de> for Build {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Build {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a value without a tag")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        // On the way to the API server 1.0 becomes 1.
-        let whole = value.to_string().parse::<i64>().ok().map(Value::from);
-        Ok(whole.unwrap_or_else(|| Number::from_f64(value).map_or(Value::Null, Value::Number)))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut built = Vec::new();
-        while let Some(item) = items.next_element_seed(Build)? {
-            built.push(item);
-        }
-        Ok(built.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut built = Map::new();
-        while let Some(key) = fields.next_key_seed(Key { refused: |key: &str| built.contains_key(key) })? {
-            built.insert(key, fields.next_value_seed(Build)?);
-        }
-        Ok(built.into())
-    }
-}
-
-/// A key; the error at one that is refused has its place.
-struct Key<F> {
-    refused: F,
-}
-
-impl<'de, F: Fn(&str) -> bool> DeserializeSeed<'de> for Key<F> {
-    type Value = String;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<F: Fn(&str) -> bool> Visitor<'_> for Key<F> {
-    type Value = String;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a key that is text")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
-        if (self.refused)(key) { Err(E::custom(format!("the key `{key}` is here twice"))) } else { Ok(key.to_owned()) }
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, key: bool) -> Result<String, E> {
-        self.visit_str(&key.to_string())
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, key: i64) -> Result<String, E> {
-        self.visit_str(&key.to_string())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, key: u64) -> Result<String, E> {
-        self.visit_str(&key.to_string())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, key: f64) -> Result<String, E> {
-        self.visit_str(&key.to_string())
-    }
-}
-
-/// Goes to a field, and fails there in any case: at its key or, for `value`, at what follows it.
-struct Find<'a> {
-    target: &'a str,
-    value: bool,
-    path: String,
-}
-
-impl Find<'_> {
-    fn leads(&self, path: &str) -> bool {
-        self.target.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Find<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-// Whatever is not visited here is an error of its own.
-impl<'de> Visitor<'de> for Find<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("another place")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        for index in 0.. {
-            let path = format!("{}[{index}]", self.path);
-            let more = if self.leads(&path) {
-                items.next_element_seed(Find { path, ..self })?.is_some()
-            } else {
-                items.next_element::<IgnoredAny>()?.is_some()
-            };
-            if !more {
-                break;
-            }
-        }
-        Err(A::Error::custom("not here"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        if self.path == self.target && !self.path.is_empty() {
-            return Err(A::Error::custom("here"));
-        }
-        let is_target = |key: &str| !self.value && field(&self.path, key) == self.target;
-        while let Some(key) = fields.next_key_seed(Key { refused: is_target })? {
-            let path = field(&self.path, &key);
-            if self.leads(&path) {
-                fields.next_value_seed(Find { target: self.target, value: self.value, path })?;
-            } else {
-                fields.next_value::<IgnoredAny>()?;
-            }
-        }
-        Err(A::Error::custom("not here"))
     }
 }
 
@@ -285,19 +90,32 @@ mod tests {
 
     use super::*;
 
+    fn value(document: &Document) -> Option<Value> {
+        document.read().unwrap().map(|content| content.value)
+    }
+
     fn only(text: &str) -> Document {
         documents(text).pop().unwrap()
+    }
+
+    fn content(text: &str) -> Content {
+        only(text).read().unwrap().unwrap()
+    }
+
+    fn refused(document: &Document) -> Error {
+        document.read().err().unwrap()
     }
 
     #[test]
     fn documents_are_apart_and_keep_their_lines() {
         let all = documents("a: 1\n--- # second\nb: [\n---\n\nc:\n  d: 2\n");
         assert_eq!(all.len(), 3);
-        assert_eq!(all[0].value().unwrap(), Some(json!({"a": 1})));
-        assert!(all[1].value().unwrap_err().line().unwrap() >= 3);
-        assert_eq!(all[2].value().unwrap(), Some(json!({"c": {"d": 2}})));
-        assert_eq!((all[2].line("c"), all[2].line("c.d"), all[2].line("c.e")), (Some(6), Some(7), Some(7)));
-        assert_eq!(only("# nothing\n").value().unwrap(), None);
+        assert_eq!(value(&all[0]), Some(json!({"a": 1})));
+        assert!(refused(&all[1]).line().unwrap() >= 3);
+        assert_eq!(value(&all[2]), Some(json!({"c": {"d": 2}})));
+        let last = all[2].read().unwrap().unwrap();
+        assert_eq!(["c", "c.d", "c.e"].map(|path| last.line(path)), [Some(6), Some(7), Some(7)]);
+        assert_eq!(value(&only("# nothing\n")), None);
     }
 
     #[test]
@@ -314,13 +132,13 @@ mod tests {
             ("spec.labels.a.b/c", 7),
             ("", 1),
         ] {
-            assert_eq!(only(text).line(path), Some(line), "{path}");
+            assert_eq!(content(text).line(path), Some(line), "{path}");
         }
     }
 
     #[test]
     fn a_key_twice_is_an_error_at_the_second() {
-        let error = only("a:\n  b: 1\n  c: 2\n  b: 3\n").value().unwrap_err();
+        let error = refused(&only("a:\n  b: 1\n  c: 2\n  b: 3\n"));
         assert_eq!(error.line(), Some(4));
         assert!(error.to_string().contains("the key `b` is here twice"), "{error}");
     }
@@ -328,9 +146,61 @@ mod tests {
     #[test]
     fn texts_are_read_as_kubectl_reads_them() {
         let text = "a: on\nb: 'on'\nc: [\"no\", no, 0644]\nd: |\n  yes\ne: 1.0\nf: 0.5\ng: 2026-01-01\n";
-        let value = json!({"a": true, "b": "on", "c": ["no", false, 420], "d": "yes\n", "e": 1, "f": 0.5, "g": "2026-01-01"});
-        assert_eq!(only(text).value().unwrap(), Some(value));
+        let meant = json!({"a": true, "b": "on", "c": ["no", false, 420], "d": "yes\n", "e": 1, "f": 0.5, "g": "2026-01-01"});
+        assert_eq!(value(&only(text)), Some(meant));
         let text = "base: &base {a: 1, b: 2}\nown: {<<: *base, b: 3}\n";
-        assert_eq!(only(text).value().unwrap().unwrap()["own"], json!({"a": 1, "b": 3}));
+        assert_eq!(content(text).value["own"], json!({"a": 1, "b": 3}));
+    }
+
+    #[test]
+    fn keys_may_hold_dots() {
+        let text = "labels:\n  app: x\n  app.kubernetes.io/version: \"1.0\"\n  app.kubernetes.io/part: 1.0\n";
+        let labels = json!({"app": "x", "app.kubernetes.io/version": "1.0", "app.kubernetes.io/part": 1});
+        assert_eq!(content(text).value["labels"], labels);
+        assert_eq!(content(text).line("labels.app.kubernetes.io/version"), Some(3));
+        assert_eq!(content(text).line("labels.app.kubernetes.io/part"), Some(4));
+    }
+
+    #[test]
+    fn what_is_merged_keeps_its_quotes() {
+        let text = "base: &base {a: \"1.0\", b: 1.0}\nown:\n  <<: *base\n  c: on\n";
+        assert_eq!(content(text).value["own"], json!({"a": "1.0", "b": 1, "c": true}));
+    }
+
+    #[test]
+    fn many_documents_take_no_more_than_their_text() {
+        let all = documents(&"---\n".repeat(10_000));
+        assert_eq!(all.iter().map(|document| document.text.len()).sum::<usize>(), 40_000);
+        assert!(all.iter().all(|document| value(document).is_none()));
+    }
+
+    #[test]
+    fn aliases_of_aliases_are_refused() {
+        let line = |of: &str| format!("[{}]", vec![of; 1100].join(","));
+        let text = format!("a: &a {}\nb: {}\n", line("1"), line("*a"));
+        let error = refused(&only(&text)).to_string();
+        assert!(error.contains("more than 1000000 values"), "{error}");
+    }
+
+    #[test]
+    fn a_long_text_is_named_by_few_aliases() {
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(64_000), vec!["*a"; 1000].join(","));
+        assert!(refused(&only(&text)).to_string().contains("more than 1000000 values"));
+    }
+
+    #[test]
+    fn words_are_understood_in_one_reading() {
+        let text = format!("all: [{}]\n", vec!["no, 'no', \"ä\""; 10_000].join(", "));
+        let all = content(&text).value["all"].as_array().unwrap().clone();
+        assert!(all.chunks(3).all(|three| *three == [json!(false), json!("no"), json!("ä")]));
+    }
+
+    #[test]
+    fn errors_are_where_they_are_in_the_whole_text() {
+        let error = refused(&only("a: 1\n---\nb:\n  c: 1\n  c: 2\n"));
+        assert_eq!(error.line(), Some(5));
+        assert_eq!(error.to_string(), "b: the key `c` is here twice at line 5 column 3");
+        let error = refused(&only("a: 1\n---\nb:\n  c: [\n")).to_string();
+        assert!(!error.contains("line 2") && !error.contains("line 3"), "{error}");
     }
 }

@@ -26,12 +26,6 @@ pub(super) fn older(word: &str) -> Option<Value> {
     plain.parse::<f64>().ok().filter(|value| number && value.is_finite()).map(Value::from)
 }
 
-/// Whether the scalar at this place, counted from 1, is without quotes.
-pub(super) fn is_plain(text: &str, line: usize, column: usize) -> bool {
-    let first = text.lines().nth(line.saturating_sub(1)).and_then(|line| line.chars().nth(column.saturating_sub(1)));
-    !matches!(first, None | Some('\'' | '"' | '|' | '>' | '!' | '&' | '*'))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
