@@ -2,6 +2,8 @@
 //!
 //! Written here: a library for JSON Schema knows neither fields that the API server would drop nor keys of lists.
 
+use std::collections::BTreeSet;
+
 use chrono::DateTime;
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -57,9 +59,10 @@ pub(super) fn check(schema: &Value, value: &Value, field: &str, found: &mut Vec<
         Value::String(text) => of_text(schema, text).into_iter().for_each(say),
         Value::Array(items) => {
             of_size(schema, items.len(), "Items", "items").into_iter().for_each(say);
+            let mut earlier = BTreeSet::new();
             for (index, item) in items.iter().enumerate() {
                 let at = format!("{field}[{index}]");
-                if let Some(key) = repeated(schema, items, index) {
+                if let Some(key) = repeated(schema, item, &mut earlier) {
                     found.push(Complaint {
                         field: at.clone(),
                         message: format!("Duplicate value: {key}: each may be there once"),
@@ -174,15 +177,11 @@ fn of_size(schema: &Value, size: usize, bounds: &str, things: &str) -> Option<St
 }
 
 /// What an item has in common with an earlier one, where the list allows none of that.
-fn repeated(schema: &Value, items: &[Value], index: usize) -> Option<Value> {
-    let keys = schema["x-kubernetes-list-map-keys"].as_array()?;
-    let key = |item: &Value| {
-        let keys = keys.iter().filter_map(Value::as_str);
-        Value::Object(keys.filter_map(|key| Some((key.to_owned(), item.get(key)?.clone()))).collect())
-    };
-    let own = key(items.get(index)?);
-    let complete = own.as_object().is_some_and(|own| own.len() == keys.len());
-    (complete && items.iter().take(index).any(|item| key(item) == own)).then_some(own)
+fn repeated(schema: &Value, item: &Value, earlier: &mut BTreeSet<String>) -> Option<Value> {
+    let keys = schema["x-kubernetes-list-map-keys"].as_array()?.iter().filter_map(Value::as_str);
+    let own: Option<Map<_, _>> = keys.map(|key| Some((key.to_owned(), item.get(key)?.clone()))).collect();
+    let own = Value::Object(own?);
+    (!earlier.insert(own.to_string())).then_some(own)
 }
 
 #[cfg(test)]
@@ -261,5 +260,18 @@ mod tests {
         assert!(unknown(&schema, "agnets").ends_with("did you mean `agents`?"));
         assert!(unknown(&schema, "Isolation").ends_with("did you mean `isolation`?"));
         assert!(unknown(&schema, "x").ends_with("there is `agents`, `isolation`"));
+    }
+
+    #[test]
+    fn an_item_that_is_there_already_is_said_of_lists_of_any_length() {
+        let schema = json!({"type": "array", "x-kubernetes-list-map-keys": ["name"], "items": {
+            "type": "object", "properties": {"name": {"type": "integer"}, "a": {"type": "integer"}},
+        }});
+        let mut items: Vec<_> = (0..20_000).map(|name| json!({"name": name})).collect();
+        items.extend([json!({"a": 1}), json!({"a": 1}), json!({"name": 7, "a": 1})]);
+        let mut found = Vec::new();
+        check(&schema, &items.into(), "all", &mut found);
+        let message = "Duplicate value: {\"name\":7}: each may be there once".into();
+        assert_eq!(found, [Complaint { field: "all[20002]".into(), message }]);
     }
 }
