@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::certificate;
 use super::finding::{Finding, fail, note, ok, warn};
-use super::seen::Missions;
+use super::seen::{Look, Missions};
 use crate::api::conditions::ConditionType::IsolationVerified;
 use crate::api::names::{
     GATEWAY, GATEWAY_ADDRESS_KEY, GATEWAY_BUNDLE_KEY, OPERATOR, OPERATOR_NAMESPACE, POD_SECURITY, workspace,
@@ -57,7 +57,7 @@ pub(super) fn judge(
         namespaces.judged(POD_SECURITY_CHECK, |found| places.iter().filter_map(|place| pod_security(place, found)).collect()),
         gateways.judged(GATEWAY_CHECK, |found| gateway(&places, found, now)),
         proxied.map(|proxied| egress(&places, proxied)).into_iter().collect(),
-        storage.judged(STORAGE, |classes| volumes(cells, classes, claims.seen().map(Vec::as_slice))),
+        storage.judged(STORAGE, |classes| volumes(cells, classes, claims)),
     ]
     .concat()
 }
@@ -144,21 +144,29 @@ fn egress(places: &Places<'_>, proxied: bool) -> Finding {
     note(EGRESS, message, "name one as isolation.egressProxy in the operator's configuration")
 }
 
-fn volumes(cells: &[MissionCell], classes: &[StorageClass], claims: Option<&[PersistentVolumeClaim]>) -> Vec<Finding> {
+fn volumes(cells: &[MissionCell], classes: &[StorageClass], claims: &Look<Vec<PersistentVolumeClaim>>) -> Vec<Finding> {
     let is_default = |class: &StorageClass| class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true");
     if let Some(class) = classes.iter().find(|class| is_default(class)) {
         return vec![ok(STORAGE, format!("the default is {}", class.name_any()))];
     }
     let needs =
         |cell: &&MissionCell| cell.spec.workspace.as_ref().is_some_and(|workspace| workspace.storage_class_name.is_none());
+    let needing: Vec<_> = cells.iter().filter(needs).collect();
+    if needing.is_empty() {
+        return vec![ok(STORAGE, "none is the default, and no mission needs one")];
+    }
+    // Whether they wait is for their claims to say.
+    claims.judged(STORAGE, |claims| waiting(&needing, claims))
+}
+
+fn waiting(cells: &[&MissionCell], claims: &[PersistentVolumeClaim]) -> Vec<Finding> {
     let is_bound = |cell: &MissionCell| {
-        let its = |claim: &&PersistentVolumeClaim| {
-            claim.namespace() == cell.namespace() && claim.name_any() == workspace(&cell.name_any())
-        };
-        let phase = claims?.iter().find(its)?.status.as_ref()?.phase.as_deref();
-        Some(phase == Some("Bound"))
+        let mut its = claims
+            .iter()
+            .filter(|claim| claim.namespace() == cell.namespace() && claim.name_any() == workspace(&cell.name_any()));
+        its.any(|claim| claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound"))
     };
-    let waits = cells.iter().filter(needs).filter(|cell| is_bound(cell) != Some(true)).map(|cell| {
+    let waits = cells.iter().filter(|cell| !is_bound(cell)).map(|cell| {
         let place = format!("{}/{}", cell.namespace().unwrap_or_default(), cell.name_any());
         let message = format!("none is the default, and the workspace of mission {place} names none: its agents can't start");
         fail(STORAGE, message, format!("annotate one with {DEFAULT_CLASS}=true, or make a volume that names no class"))
