@@ -7,13 +7,16 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use kube::api::{Api, PostParams};
 use kube::{Resource, ResourceExt};
 
-use super::finding::{Finding, fail, ok};
+use super::finding::{Finding, fail, ok, warn};
 use super::read::look;
 use super::seen::Look;
 use crate::cli::cluster::{Cluster, Failure};
 use crate::render::install::{Object, Options, manifest};
 
 const CHECK: &str = "right to install";
+
+/// What is asked of those who give rights that they don't have.
+const BEYOND: [&str; 2] = ["bind", "escalate"];
 
 /// A right that the installation takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,12 +31,24 @@ pub(super) struct Right {
 
 pub(super) fn judge(rights: &Look<Vec<Right>>) -> Vec<Finding> {
     rights.judged(CHECK, |rights| {
-        let missing: Vec<_> = rights.iter().filter(|right| !right.given).map(Right::said).collect();
-        if missing.is_empty() {
-            return vec![ok(CHECK, format!("you have the {} rights that it takes", rights.len()))];
+        let (beyond, plain): (Vec<_>, Vec<_>) =
+            rights.iter().filter(|right| !right.given).partition(|right| BEYOND.contains(&right.verb));
+        let lacking =
+            |missing: Vec<&Right>| format!("you may not {}", missing.into_iter().map(Right::said).collect::<Vec<_>>().join(", "));
+        if !plain.is_empty() {
+            let remedy = "let an administrator of the cluster install it, or choose another user with --context";
+            return vec![fail(CHECK, lacking(plain), remedy)];
         }
-        let message = format!("you may not {}", missing.join(", "));
-        vec![fail(CHECK, message, "let an administrator of the cluster install it, or choose another user with --context")]
+        if !beyond.is_empty() {
+            let message =
+                format!("{}: the API server takes roles and bindings only from who has all rights in them", lacking(beyond));
+            return vec![warn(
+                CHECK,
+                message,
+                "let an administrator of the cluster install it, unless you have all rights of its roles",
+            )];
+        }
+        vec![ok(CHECK, format!("you have the {} rights that it takes", rights.len()))]
     })
 }
 
@@ -72,12 +87,17 @@ impl Right {
     }
 }
 
-/// What server-side apply of the manifest takes, each once.
+/// What server-side apply of the manifest takes, each once. The installation binds only roles of its own.
 fn needed() -> BTreeSet<Right> {
     manifest(&Options::default())
         .iter()
-        .map(place)
-        .flat_map(|right| ["create", "patch"].map(|verb| Right { verb, ..right.clone() }))
+        .flat_map(|object| {
+            // Both are asked about the role, also where it is bound.
+            let grants = matches!(object, Object::ClusterRole(_) | Object::Role(_));
+            let right = place(object);
+            let verbs = ["create", "patch"].into_iter().chain(BEYOND.into_iter().filter(move |_| grants));
+            verbs.map(move |verb| Right { verb, ..right.clone() })
+        })
         .collect()
 }
 

@@ -116,6 +116,8 @@ fn early() -> Vec<Case> {
     let version = |version: &str| before(|before| before.version = Look::Seen(version.into()));
     let mut refused = pre();
     of_look(refused.rights.as_mut().unwrap())[1].given = false;
+    let mut bound = pre();
+    of_look(bound.rights.as_mut().unwrap())[3].given = false;
     let mut unknown = all();
     unknown.before.runtime_classes = Look::Seen(Vec::new());
     let mut weak = all();
@@ -167,6 +169,12 @@ fn early() -> Vec<Case> {
             "right to install",
             Failed,
             "you may not patch deployments.apps in namespace lazarus-pit → let an administrator",
+        ),
+        (
+            bound,
+            "right to install",
+            Warning,
+            "you may not escalate roles.rbac.authorization.k8s.io in namespace lazarus-pit: the API server takes roles",
         ),
     ]
 }

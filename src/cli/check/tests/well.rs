@@ -23,9 +23,17 @@ pub fn of<T: DeserializeOwned>(value: Value) -> T {
 
 /// Before the installation.
 pub fn pre() -> Seen {
-    let right =
-        |verb| Right { verb, group: "apps".into(), resource: "deployments".into(), namespace: "lazarus-pit".into(), given: true };
-    Seen { before: before(), rights: Some(Look::Seen(vec![right("create"), right("patch")])), installed: None, missions: None }
+    let right = |verb, group: &str, resource: &str| Right {
+        verb,
+        group: group.into(),
+        resource: resource.into(),
+        namespace: "lazarus-pit".into(),
+        given: true,
+    };
+    let deployments = ["create", "patch"].map(|verb| right(verb, "apps", "deployments"));
+    let roles = ["bind", "escalate"].map(|verb| right(verb, "rbac.authorization.k8s.io", "roles"));
+    let rights = [deployments, roles].concat();
+    Seen { before: before(), rights: Some(Look::Seen(rights)), installed: None, missions: None }
 }
 
 /// After it, with a mission.
