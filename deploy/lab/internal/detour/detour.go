@@ -52,7 +52,10 @@ func New(target *url.URL, transport http.RoundTripper, say func(line string)) *D
 	}
 	detour := &Detour{say: say, open: proxy(), late: proxy()}
 	detour.late.ModifyResponse = detour.landed
-	detour.late.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { say("lost " + err.Error()) }
+	detour.late.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) {
+		detour.pass()
+		say("lost " + err.Error())
+	}
 	return detour
 }
 
@@ -95,7 +98,16 @@ func (d *Detour) judge(request *http.Request, body []byte) (release <-chan struc
 	return nil, d.refused.is(request, body)
 }
 
+// pass refuses nothing any more.
+func (d *Detour) pass() {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.refused = nil
+}
+
 func (d *Detour) landed(response *http.Response) error {
+	// Not before: one like it could be the first to arrive.
+	d.pass()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err
@@ -116,7 +128,7 @@ func (d *Detour) landed(response *http.Response) error {
 // Order carries out one line: `hold METHOD PATH TEXT` holds the next request
 // of this method and path back that has the text in its body, and refuses
 // further ones like it; `pass` refuses them no more; `release` lets the held
-// one go on, and those like it pass.
+// one go on, and those like it pass once it has landed.
 func (d *Detour) Order(line string) error {
 	words := strings.Fields(line)
 	d.mutex.Lock()
@@ -133,7 +145,6 @@ func (d *Detour) Order(line string) error {
 		if d.release == nil {
 			return fmt.Errorf("no request is held")
 		}
-		d.refused = nil
 		close(d.release)
 		d.release = nil
 	default:

@@ -98,6 +98,35 @@ func TestAHeldRequestLandsAfterItsSenderIsGone(t *testing.T) {
 	}
 }
 
+// slow has a request wait on its way.
+type slow struct{ through chan struct{} }
+
+func (s slow) RoundTrip(request *http.Request) (*http.Response, error) {
+	<-s.through
+	return http.DefaultTransport.RoundTrip(request)
+}
+
+func TestNoneLikeTheHeldOneOvertakesIt(t *testing.T) {
+	detour, address, _, said := lab(t)
+	through := make(chan struct{})
+	detour.late.Transport = slow{through}
+	order(t, detour, "hold POST "+path+" scout-2")
+	sent := make(chan error, 1)
+	go func() { sent <- send(t.Context(), t, address, "scout-2") }()
+	next(t, said)
+	order(t, detour, "release")
+	if err := send(t.Context(), t, address, "scout-2"); err == nil {
+		t.Fatal("another one was first")
+	}
+	close(through)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if err := send(t.Context(), t, address, "scout-2"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestOrdersThatMakeNoSenseAreRefused(t *testing.T) {
 	detour, _, _, _ := lab(t)
 	for _, line := range []string{"", "hold POST", "release", "let go"} {
