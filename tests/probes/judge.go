@@ -47,7 +47,7 @@ func seen(finding Finding) string {
 func judge(claims []claim, found findings) []string {
 	var wrong []string
 	for _, claim := range claims {
-		able := found[unhindered][claim.probe].Succeeded
+		able := works(claim, found)
 		for i, level := range levels {
 			finding, there := found[level][claim.probe]
 			if claim.at[i] == "-" {
@@ -69,8 +69,6 @@ func judge(claims []claim, found findings) []string {
 				wrong = append(wrong, fmt.Sprintf("%s at %s could not be tried: %s", claim.probe, level, strings.Join(finding.Unable, "; ")))
 			case claim.at[i] != seen(finding):
 				wrong = append(wrong, fmt.Sprintf("%s at %s: %s, not %s: %s", claim.probe, level, seen(finding), claim.at[i], finding.Detail))
-			case finding.Succeeded:
-				able = true
 			}
 		}
 		claims := slices.Contains(claim.at[:], "B")
@@ -79,6 +77,15 @@ func judge(claims []claim, found findings) []string {
 		}
 	}
 	return wrong
+}
+
+// works says whether a probe is seen to succeed where nothing stops it: without a level, or at one that claims as much.
+func works(claim claim, found findings) bool {
+	able := found[unhindered][claim.probe].Succeeded
+	for i, level := range levels {
+		able = able || claim.at[i] == "S" && found[level][claim.probe].Succeeded
+	}
+	return able
 }
 
 // differ says where two runs are not the same.
@@ -112,8 +119,8 @@ What an agent can do at each [level](isolation.md). ` + "`make probes`" + ` runs
 	signs := map[string]string{"S": "✓", "B": "✗"}
 	for _, claim := range claims {
 		control := "–"
-		if finding, ok := found[unhindered][claim.probe]; ok && claim.at != [4]string{"-", "-", "-", "-"} {
-			control = signs[seen(finding)]
+		if claim.at != [4]string{"-", "-", "-", "-"} {
+			control = signs[seen(Finding{Succeeded: works(claim, found)})]
 		}
 		fmt.Fprintf(&text, "| %s | %s | %s |", claim.probe, claim.what, control)
 		for i, level := range levels {
