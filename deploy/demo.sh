@@ -197,7 +197,7 @@ if [[ ${CLUSTER:-lab} == lab ]]; then
 	expects "you asked in 5 words; carry on"
 	egress_wants_key
 	egress_no_key "$pod"
-	say "${green}The model answered.$plain Neither environment, files nor log of the hermit have the key, and its pod has no Secret." \
+	say "${green}The model answered.$plain Neither environment nor log of the hermit have the key, and its pod has no Secret." \
 		"It reaches the proxy, but not the model itself, nor the API server, nor the world outside (where nothing of a lab gets):"
 	api=$(run_kubectl --namespace default get service kubernetes -o 'jsonpath={.spec.clusterIP}:443')
 	shows exec "$pod" -c agent -- /lazarus demo-agent reach "$proxy" "$model" "$api" 203.0.113.1:443

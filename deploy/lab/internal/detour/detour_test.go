@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -109,6 +110,8 @@ func (s slow) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestNoneLikeTheHeldOneOvertakesIt(t *testing.T) {
 	detour, address, _, said := lab(t)
 	through := make(chan struct{})
+	let := sync.OnceFunc(func() { close(through) })
+	t.Cleanup(let)
 	detour.late.Transport = slow{through}
 	order(t, detour, "hold POST "+path+" scout-2")
 	sent := make(chan error, 1)
@@ -118,7 +121,7 @@ func TestNoneLikeTheHeldOneOvertakesIt(t *testing.T) {
 	if err := send(t.Context(), t, address, "scout-2"); err == nil {
 		t.Fatal("another one was first")
 	}
-	close(through)
+	let()
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
