@@ -34,7 +34,7 @@ func (s *siege) attackFree(ctx context.Context) (map[string]Finding, error) {
 	if err := s.lab.give(ctx, free(space, s.lab.image, volumes, filepath.Dir(question.Sockets[0]))); err != nil {
 		return nil, err
 	}
-	if _, err := s.lab.kubectl(ctx, "-n", space, "wait", "--for=condition=Ready", "pod/free", "--timeout="+patience.String()); err != nil {
+	if err := s.lab.ready(ctx, where); err != nil {
 		return nil, err
 	}
 	if question.Network.APIToken, err = s.token(ctx, where, ""); err != nil {

@@ -186,12 +186,22 @@ type containerStatus struct {
 }
 
 func (l lab) pod(ctx context.Context, where place) (pod, error) {
-	var found pod
-	text, err := l.kubectl(ctx, "-n", where.namespace, "get", "pod", where.pod, "-o", "json")
+	return get[pod](ctx, l, where.namespace, "pod", where.pod)
+}
+
+func get[T any](ctx context.Context, l lab, namespace, kind, name string) (T, error) {
+	var found T
+	text, err := l.kubectl(ctx, "-n", namespace, "get", kind, name, "-o", "json")
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &found)
 	}
 	return found, err
+}
+
+// ready waits for a pod that is nobody's agent.
+func (l lab) ready(ctx context.Context, where place) error {
+	_, err := l.kubectl(ctx, "-n", where.namespace, "wait", "--for=condition=Ready", "pod/"+where.pod, "--timeout="+patience.String())
+	return err
 }
 
 // cell is what is of interest in a MissionCell.
@@ -206,12 +216,7 @@ type cell struct {
 }
 
 func (l lab) cell(ctx context.Context, namespace, name string) (cell, error) {
-	var found cell
-	text, err := l.kubectl(ctx, "-n", namespace, "get", "missioncell", name, "-o", "json")
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &found)
-	}
-	return found, err
+	return get[cell](ctx, l, namespace, "missioncell", name)
 }
 
 // alive waits until all agents of a mission are, and says in which pods.

@@ -39,16 +39,16 @@ func keepToItself() error {
 
 // mountFilesystem mounts one of that type for a moment.
 func mountFilesystem(words []string) error {
+	return mounted(words[0], func(string) error { return nil })
+}
+
+// mounted mounts a filesystem on a new directory, looks at it and unmounts it.
+func mounted(kind string, look func(directory string) error) error {
 	directory, done, err := ownDirectory()
 	if err != nil {
 		return err
 	}
 	defer done()
-	return mounted(words[0], directory, func() error { return nil })
-}
-
-// mounted mounts a filesystem on the directory, looks at it and unmounts it.
-func mounted(kind, directory string, look func() error) error {
 	options := map[string]string{
 		"tmpfs": "size=4k",
 		// A hierarchy with no controller: one in use elsewhere stays as it is.
@@ -69,7 +69,7 @@ func mounted(kind, directory string, look func() error) error {
 	if before == after {
 		return errors.New("mounted, but not seen")
 	}
-	return look()
+	return look(directory)
 }
 
 func deviceOf(path string) (uint64, error) {
@@ -121,12 +121,7 @@ func pivotRoot([]string) error {
 	if err := keepToItself(); err != nil {
 		return err
 	}
-	directory, done, err := ownDirectory()
-	if err != nil {
-		return err
-	}
-	defer done()
-	return mounted("tmpfs", directory, func() error {
+	return mounted("tmpfs", func(directory string) error {
 		old := filepath.Join(directory, "old")
 		if err := os.Mkdir(old, 0o700); err != nil {
 			return err
@@ -193,12 +188,7 @@ func freshProc([]string) error {
 	if err := keepToItself(); err != nil {
 		return err
 	}
-	directory, done, err := ownDirectory()
-	if err != nil {
-		return err
-	}
-	defer done()
-	return mounted("proc", directory, func() error {
+	return mounted("proc", func(directory string) error {
 		return firstOf([]func() error{
 			func() error { return tells(directory + "/kcore") },
 			func() error { return opensForWriting(directory + "/sys/kernel/core_pattern") },

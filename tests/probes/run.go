@@ -115,7 +115,7 @@ func controlOfIPv6(ctx context.Context, attacked *lab) (Finding, error) {
 	if err := attacked.give(ctx, plain(space, where.pod, attacked.image, "app: unlimited", "agent")); err != nil {
 		return Finding{}, err
 	}
-	if _, err := attacked.kubectl(ctx, "-n", space, "wait", "--for=condition=Ready", "pod/"+where.pod, "--timeout="+patience.String()); err != nil {
+	if err := attacked.ready(ctx, where); err != nil {
 		return Finding{}, err
 	}
 	listener, err := attacked.onTheNode(ctx)

@@ -123,7 +123,7 @@ func (s *siege) setUp(ctx context.Context, told func(string)) error {
 		return err
 	}
 	for _, where := range []place{{s.space("control"), "outside"}, {s.space("control"), "unlimited"}, {"kube-system", "probe-names"}} {
-		if _, err := s.lab.kubectl(ctx, "-n", where.namespace, "wait", "--for=condition=Ready", "pod/"+where.pod, "--timeout="+patience.String()); err != nil {
+		if err := s.lab.ready(ctx, where); err != nil {
 			return err
 		}
 	}
